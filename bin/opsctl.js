@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+// Launcher: everything before the version check must parse on any Node that knows ES modules.
+import nodeModule from "node:module";
+
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 22 || (major === 22 && minor < 15)) {
+  process.stderr.write(
+    `opsctl needs Node.js 22.15 or newer, this is ${process.versions.node}. Install Node.js 24 (LTS).\n`,
+  );
+  process.exitCode = 2;
+} else {
+  process.umask(0o077);
+  nodeModule.enableCompileCache?.();
+  const { main } = await import("../dist/main.js");
+  await main(process.argv.slice(2));
+}

@@ -1,0 +1,164 @@
+import type { Config } from "./config/load.ts";
+import {
+  dataFile,
+  type Limits,
+  limitsOf,
+  sqliteTarget,
+  stateFile,
+  type Target,
+  type Targets,
+  targetsOf,
+} from "./config/targets.ts";
+import type { Connection, Engine } from "./engines/engine.ts";
+import { ENGINES } from "./engines/registry.ts";
+import type { EngineName } from "./errors.ts";
+import type { Probe } from "./health/port.ts";
+import type { Journal } from "./memory/journal.ts";
+import type { MemoryStore } from "./memory/port.ts";
+import { type StoreHandle, Stores } from "./memory/stores.ts";
+import type { MigrationTarget } from "./migrate/port.ts";
+import type { SettingsTarget } from "./migrate/settings-port.ts";
+import type { Io } from "./output/io.ts";
+
+/** Servers that keep the memory, in the order in which listings ask them. */
+const MEMORY_SERVERS = ["neo4j", "postgres"] as const;
+
+/**
+ * What one process owns: configuration, streams and opened connections. The only place that knows both the engines and the domains, and
+ * wires one into the other.
+ */
+export class App {
+  readonly config: Config;
+  readonly io: Io;
+  readonly targets: Targets;
+  readonly limits: Limits;
+  readonly #opened = new Map<string, Promise<{ engine: Engine; connection: Connection }>>();
+  readonly #scratch: Connection[] = [];
+  #stores: Stores | undefined;
+
+  constructor(config: Config, io: Io) {
+    this.config = config;
+    this.io = io;
+    this.targets = targetsOf(config);
+    this.limits = limitsOf(config);
+  }
+
+  get dataFile(): string {
+    return dataFile(this.config);
+  }
+
+  get stateFile(): string {
+    return stateFile(this.config);
+  }
+
+  /** Configured engines; the embedded file counts when no server keeps the memory. */
+  configured(): EngineName[] {
+    const servers = (["neo4j", "postgres", "redis"] as const).filter((name) => this.targets[name]);
+    return this.stores().usesServers ? servers : [...servers, "sqlite"];
+  }
+
+  /** Opens a target once; the connection itself is made by its first query. Closed with the app. */
+  open(target: Target): Promise<{ engine: Engine; connection: Connection }> {
+    const key = `${target.engine} ${target.url}`;
+    let opened = this.#opened.get(key);
+    if (!opened) {
+      opened = this.#connect(target);
+      this.#opened.set(key, opened);
+    }
+    return opened;
+  }
+
+  async migrations(target: Target): Promise<MigrationTarget | undefined> {
+    const { engine, connection } = await this.open(target);
+    return engine.capabilities.migrations?.(connection);
+  }
+
+  async settings(target: Target): Promise<SettingsTarget | undefined> {
+    const { engine, connection } = await this.open(target);
+    return engine.capabilities.settings?.(connection);
+  }
+
+  async probe(target: Target): Promise<Probe> {
+    const { engine, connection } = await this.open(target);
+    return engine.capabilities.probe!(connection);
+  }
+
+  /** The stores of the memory: the configured servers through the journal, or the embedded file. */
+  stores(): Stores {
+    this.#stores ??= new Stores({
+      servers: MEMORY_SERVERS.flatMap((name) => {
+        const target = this.targets[name];
+        return target ? [this.#handle(target)] : [];
+      }),
+      embedded: this.#handle(this.targets.sqlite),
+      journal: this.#journal(),
+      scratch: () => this.#scratchStore(),
+    });
+    return this.#stores;
+  }
+
+  /** The embedded file as a store, also when servers are configured. */
+  embedded(): Promise<MemoryStore> {
+    return this.#memory(this.targets.sqlite);
+  }
+
+  /** Closes what was opened; failures to close are logged, never thrown. */
+  async close(): Promise<void> {
+    const connections = await Promise.all(
+      [...this.#opened.values()].map((opened) =>
+        opened.then(({ connection }) => connection).catch(() => undefined),
+      ),
+    );
+    await Promise.all(
+      [...connections, ...this.#scratch].map((connection) =>
+        connection?.close().catch((error: unknown) => {
+          this.io.log("DEBUG", "closing a connection failed", { reason: String(error) });
+        }),
+      ),
+    );
+  }
+
+  async #connect(target: Target) {
+    const engine = await ENGINES[target.engine]();
+    return { engine, connection: await engine.connect(target, this.limits) };
+  }
+
+  #handle(target: Target): StoreHandle {
+    return { engine: target.engine, identity: target.identity, open: () => this.#memory(target) };
+  }
+
+  async #memory(target: Target): Promise<MemoryStore> {
+    const { engine, connection } = await this.open(target);
+    return engine.capabilities.memory!(connection);
+  }
+
+  /** Loaded on first use: reads of the embedded file never need it. */
+  #journal(): Journal {
+    let journal: Promise<Journal> | undefined;
+    const load = () => {
+      journal ??= (async () => {
+        const { connection } = await this.open(sqliteTarget(this.stateFile));
+        const { sqliteJournal } = await import("./engines/sqlite/journal.ts");
+        return sqliteJournal(connection as Parameters<typeof sqliteJournal>[0]);
+      })();
+      return journal;
+    };
+    return {
+      isEmpty: async () => (await load()).isEmpty(),
+      append: async (...args) => (await load()).append(...args),
+      waiting: async (...args) => (await load()).waiting(...args),
+      delivered: async (...args) => (await load()).delivered(...args),
+      failed: async (...args) => (await load()).failed(...args),
+      counts: async (...args) => (await load()).counts(...args),
+      list: async (...args) => (await load()).list(...args),
+      drop: async (...args) => (await load()).drop(...args),
+    };
+  }
+
+  async #scratchStore(): Promise<MemoryStore> {
+    const { sqlite } = await import("./engines/sqlite/engine.ts");
+    const connection = await sqlite.connect(sqliteTarget(":memory:"), this.limits);
+    this.#scratch.push(connection);
+    return sqlite.capabilities.memory!(connection);
+  }
+}

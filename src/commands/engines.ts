@@ -1,0 +1,20 @@
+import { type EngineName, usageError } from "../errors.ts";
+import { suggest } from "../suggest.ts";
+
+const NAMES: readonly EngineName[] = ["neo4j", "postgres", "redis", "sqlite"];
+const ALIASES: Readonly<Record<string, EngineName>> = { postgresql: "postgres", pg: "postgres" };
+
+/**
+ * Positional `[ENGINE…]`: names, aliases or `all`; none or `all` means what is configured.
+ * @throws OpsError `usage` for an unknown name
+ */
+export function engineNames(given: readonly string[], configured: readonly EngineName[]): EngineName[] {
+  if (given.length === 0 || given.includes("all")) return NAMES.filter((name) => configured.includes(name));
+  const wanted = given.map((text) => {
+    const name = ALIASES[text] ?? NAMES.find((known) => known === text);
+    if (name) return name;
+    const known = [...NAMES, ...Object.keys(ALIASES), "all"];
+    throw usageError(`"${text}" is no engine`, suggest(text, known) ?? `use ${NAMES.join(", ")} or all`);
+  });
+  return NAMES.filter((name) => wanted.includes(name));
+}

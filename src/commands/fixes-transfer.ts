@@ -1,0 +1,150 @@
+import { once } from "node:events";
+import { createWriteStream, type WriteStream } from "node:fs";
+import type { Command } from "commander";
+import type * as v from "valibot";
+import { parseTime } from "../config/duration.ts";
+import type { imported } from "../contract/memory.ts";
+import { OpsError, usageError } from "../errors.ts";
+import { exportEvents, importEvents, type Rejection } from "../memory/transfer.ts";
+import { escapeCell } from "../output/escape.ts";
+import { type Context, type Run, STRICT } from "./command.ts";
+import { readLines } from "./lines.ts";
+import { reportQueued } from "./writes.ts";
+
+/** Rejected lines that are shown when there is no --rejects file. */
+const SHOWN_REJECTIONS = 5;
+
+/** `fixes import` and `fixes export`: NDJSON, one event a line. */
+export function defineTransferCommands(fixes: Command, run: Run): void {
+  fixes
+    .command("import")
+    .description("store events from NDJSON, one a line; repeating it changes nothing")
+    .argument("<file>", "a file, or - for stdin")
+    .option("--rejects <file>", "write lines that were not stored there, with number and reason")
+    .option(...STRICT)
+    .addHelpText(
+      "after",
+      `
+A line: {"issue", "solution"} or {"key", "content"}, and if known: id, event_id, details, success, agent, server, ts, tags, metadata.
+Lines that are rejected do not keep the others: exit code 3.`,
+    )
+    .action(run<{ rejects?: string; strict?: boolean }>(importFile));
+  fixes
+    .command("export")
+    .description("print every event as NDJSON, oldest first, as import reads it")
+    .option(...STRICT)
+    .action(run<{ strict?: boolean }>(exportAll));
+}
+
+async function importFile(
+  context: Context,
+  [file]: string[],
+  options: { rejects?: string; strict?: boolean },
+) {
+  const { app, call, io } = context;
+  const startedAt = performance.now();
+  const rejects = new RejectsFile(options.rejects);
+  let shown = 0;
+  const report = await importEvents(call, app.stores(), {
+    lines: readLines(call, file!, "FILE"),
+    parseTime: timeOfLine,
+    async onReject(rejection) {
+      await rejects.write(rejection);
+      shown += 1;
+      if (shown <= SHOWN_REJECTIONS) io.note(`line ${rejection.line} was rejected: ${rejection.reason}`);
+    },
+  });
+  await rejects.close();
+  const data: v.InferOutput<typeof imported> = {
+    lines: report.lines,
+    imported: report.imported,
+    duplicates: report.duplicates,
+    rejected: report.rejected,
+    rejects: report.rejected > 0 ? (options.rejects ?? null) : null,
+    queued: report.queued,
+    degraded: report.degraded,
+    duration_ms: Math.round(performance.now() - startedAt),
+  };
+  const failure = reportQueued(context, { outcomes: [], queued: report.queued, failures: report.degraded });
+  const isPartial = report.rejected > 0 || (options.strict && report.queued.length > 0);
+  return {
+    data,
+    render: (out: Context["io"]) => out.out(summary(data)),
+    code: isPartial ? ("partial" as const) : undefined,
+    failure,
+  };
+}
+
+function summary({
+  lines,
+  imported: count,
+  duplicates,
+  rejected,
+  rejects,
+  queued,
+  duration_ms,
+}: v.InferOutput<typeof imported>) {
+  const parts = [`${count} of ${lines} events ${queued.length > 0 ? "queued or stored" : "stored"}`];
+  if (duplicates > 0) parts.push(`${duplicates} already there`);
+  if (rejected > 0)
+    parts.push(`${rejected} rejected${rejects === null ? "" : ` (see ${escapeCell(rejects)})`}`);
+  return `${parts.join(", ")} in ${(duration_ms / 1000).toFixed(1)} s\n`;
+}
+
+/** `ts` of a line: epoch milliseconds as a number, or a text. */
+function timeOfLine(value: unknown): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 253_402_300_799_999)
+    return value;
+  if (typeof value !== "string") throw usageError("ts must be epoch milliseconds or a time");
+  return parseTime(value, "ts", Date.now());
+}
+
+/** Made at the first rejected line, so that a clean import leaves no empty file. */
+class RejectsFile {
+  readonly #path: string | undefined;
+  #stream: WriteStream | undefined;
+
+  constructor(path: string | undefined) {
+    this.#path = path;
+  }
+
+  async write(rejection: Rejection): Promise<void> {
+    if (this.#path === undefined) return;
+    this.#stream ??= await openRejects(this.#path);
+    if (!this.#stream.write(`${JSON.stringify(rejection)}\n`)) await once(this.#stream, "drain");
+  }
+
+  async close(): Promise<void> {
+    if (!this.#stream) return;
+    this.#stream.end();
+    await once(this.#stream, "close");
+  }
+}
+
+async function openRejects(path: string): Promise<WriteStream> {
+  const stream = createWriteStream(path, { mode: 0o600 });
+  try {
+    await once(stream, "open");
+  } catch (error) {
+    throw usageError(
+      `--rejects: ${path} cannot be written (${(error as NodeJS.ErrnoException).code})`,
+      "name a file in a folder that exists; what was stored before stays, repeat the import",
+    );
+  }
+  return stream;
+}
+
+async function exportAll({ app, call, io }: Context, _args: string[], options: { strict?: boolean }) {
+  const { events, degraded } = await exportEvents(call, app.stores(), (line) => io.out(`${line}\n`));
+  for (const { engine, message } of degraded) io.note(`warning: ${engine} is missing here: ${message}`);
+  call.log("INFO", "exported", { events });
+  const [missing] = degraded;
+  if (missing && options.strict) {
+    throw new OpsError({
+      code: "partial",
+      message: `${missing.engine} could not answer: ${missing.message}`,
+    });
+  }
+  return undefined;
+}

@@ -1,0 +1,90 @@
+import type { Command } from "commander";
+import type * as v from "valibot";
+import type { patterns, similarIssues, successRate } from "../contract/memory.ts";
+import { isoTime, percent } from "../output/human.ts";
+import { printTable } from "../output/table.ts";
+import { type Context, integer, type Run, STRICT, time } from "./command.ts";
+import { ISSUE_COLUMNS, issueRow, rateOf } from "./rows.ts";
+
+/** `fixes similar`, `fixes patterns`, `fixes success-rate`. */
+export function defineViewCommands(fixes: Command, run: Run): void {
+  fixes
+    .command("similar")
+    .description("issues that contain a text, with how often they occurred")
+    .argument("<type>", 'a part of the issue, case ignored: "connection" finds "reconnection"')
+    .option("--limit <n>", "rows", integer("--limit", 1, 10_000), 20)
+    .option(...STRICT)
+    .action(run<{ limit: number }>(similar));
+  fixes
+    .command("patterns")
+    .description("the issues that occur most")
+    .option(
+      "--since <time>",
+      "seen since: an age such as 7d, or a time",
+      time("--since"),
+      time("--since")("7d"),
+    )
+    .option("--limit <n>", "rows", integer("--limit", 1, 10_000), 20)
+    .option(...STRICT)
+    .action(run<{ since: number; limit: number }>(showPatterns));
+  fixes
+    .command("success-rate")
+    .description("how often fixes worked")
+    .argument("[type]", "only issues that contain this text, case ignored")
+    .option(...STRICT)
+    .action(run(showSuccessRate));
+}
+
+async function similar({ app, call }: Context, [type]: string[], { limit }: { limit: number }) {
+  const { value, degraded } = await app
+    .stores()
+    .read(call, (store) => store.similar(call, type!.toLowerCase(), undefined, limit));
+  const issues = value.map(issueRow);
+  const data: v.InferOutput<typeof similarIssues> = { issues, count: issues.length, degraded };
+  return { data, render: (io: Context["io"]) => printTable(io, ISSUE_COLUMNS, issues), degraded };
+}
+
+async function showPatterns(
+  { app, call }: Context,
+  _args: string[],
+  options: { since: number; limit: number },
+) {
+  const { value, degraded } = await app
+    .stores()
+    .read(call, (store) => store.similar(call, "", options.since, options.limit));
+  const rows = value.map(issueRow);
+  const data: v.InferOutput<typeof patterns> = {
+    since: isoTime(options.since),
+    since_ms: options.since,
+    patterns: rows,
+    count: rows.length,
+    degraded,
+  };
+  return { data, render: (io: Context["io"]) => printTable(io, ISSUE_COLUMNS, rows), degraded };
+}
+
+async function showSuccessRate({ app, call }: Context, [type]: string[]) {
+  const { value, degraded } = await app
+    .stores()
+    .read(call, (store) => store.successCounts(call, type?.toLowerCase(), undefined));
+  const { total, successes, failures } = value;
+  const data: v.InferOutput<typeof successRate> = {
+    type: type ?? null,
+    total,
+    successes,
+    failures,
+    unknown: total - successes - failures,
+    success_rate: rateOf(successes, failures),
+    degraded,
+  };
+  return {
+    data,
+    render: (io: Context["io"]) =>
+      io.out(
+        io.stdoutIsTty
+          ? `${percent(data.success_rate)} worked: ${successes} of ${successes + failures} (${data.unknown} more without an outcome)\n`
+          : `${data.success_rate ?? ""}\t${successes}\t${failures}\t${data.unknown}\n`,
+      ),
+    degraded,
+  };
+}

@@ -1,0 +1,123 @@
+import type { Command } from "commander";
+import type * as v from "valibot";
+import type { remembered } from "../contract/memory.ts";
+import { usageError } from "../errors.ts";
+import { MAX_TEXT_BYTES } from "../memory/limits.ts";
+import { type FieldNames, rememberWrite } from "../memory/remember.ts";
+import { type Context, collect, type Run, STRICT, textOrStdin, time } from "./command.ts";
+import { outcomeWord } from "./rows.ts";
+import { reportQueued } from "./writes.ts";
+
+interface Options {
+  details?: string;
+  success?: boolean;
+  failed?: boolean;
+  agent?: string;
+  server?: string;
+  tag?: string[];
+  metadata?: string;
+  at?: number;
+  eventId?: string;
+  strict?: boolean;
+}
+
+const NAMES: FieldNames = {
+  key: "KEY",
+  content: "CONTENT",
+  details: "--details",
+  success: "--success",
+  agent: "--agent",
+  server: "--server",
+  tags: "--tag",
+  metadata: "--metadata",
+  at: "--at",
+  id: "--id",
+  eventId: "--event-id",
+};
+
+export function define(command: Command, run: Run): void {
+  command
+    .argument("<key>", "what it is about, for example issue:connection-timeout")
+    .argument("<content>", "what was done")
+    .option("--details <text>", "more about it, the error message for example; - reads stdin")
+    .option("--success", "it worked")
+    .option("--failed", "it did not work (neither: from the metadata, else from the wording, else unknown)")
+    .option("--agent <name>", "who did it")
+    .option("--server <host>", "where")
+    .option("--tag <tag>", "a tag; may be repeated", collect)
+    .option("--metadata <json>", "a JSON object")
+    .option(
+      "--at <time>",
+      "when (default: now): RFC 3339, a date, epoch milliseconds, or an age such as 2h",
+      time("--at"),
+    )
+    .option("--event-id <id>", "your id of the event: sending it again changes nothing")
+    .option(...STRICT)
+    .addHelpText(
+      "after",
+      `
+The same text for the same key again is a new event of one record.
+
+Example:
+  opsctl remember issue:connection-timeout "Increased timeout to 30s" --success --agent obs-agent-1`,
+    )
+    .action(run<Options>(remember));
+}
+
+async function remember(context: Context, [key, content]: string[], options: Options) {
+  const { app, call } = context;
+  if (options.success && options.failed)
+    throw usageError("--success and --failed are both given", "give one of them");
+  const details =
+    options.details === undefined
+      ? undefined
+      : await textOrStdin(call, options.details, "--details", MAX_TEXT_BYTES);
+  const write = rememberWrite(
+    {
+      key,
+      content,
+      details,
+      success: options.success ? true : options.failed ? false : undefined,
+      agent: options.agent,
+      server: options.server,
+      tags: options.tag,
+      metadata: parseMetadata(options.metadata),
+      at: options.at,
+      eventId: options.eventId,
+    },
+    NAMES,
+    Date.now(),
+  );
+  const written = await app.stores().write(call, [write]);
+  const [outcome] = written.outcomes;
+  if (outcome === "conflict") {
+    throw usageError(
+      `--event-id: ${write.event.id} is already the id of another event; nothing was stored`,
+      "use a new id for a new event, or leave it out",
+    );
+  }
+  const data: v.InferOutput<typeof remembered> = {
+    id: write.record.id,
+    event_id: write.event.id,
+    key: write.record.key,
+    status: written.queued.length > 0 ? "queued" : outcome === "duplicate" ? "duplicate" : "stored",
+    success: write.event.success,
+    queued: written.queued,
+  };
+  return {
+    data,
+    render: (io: Context["io"]) =>
+      io.out(`${data.status} ${write.record.id} (${outcomeWord(write.event.success)})\n`),
+    code: options.strict && written.queued.length > 0 ? ("partial" as const) : undefined,
+    failure: reportQueued(context, written),
+  };
+}
+
+function parseMetadata(text: string | undefined): unknown {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw usageError("--metadata is not valid JSON", `write it as '{"team": "db"}'`);
+  }
+}

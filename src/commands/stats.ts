@@ -1,0 +1,108 @@
+import type { Command } from "commander";
+import type * as v from "valibot";
+import type { stats } from "../contract/operations.ts";
+import type { Degraded } from "../errors.ts";
+import { collectStats } from "../health/stats.ts";
+import { bytes } from "../output/human.ts";
+import { type Column, printTable } from "../output/table.ts";
+import { type Context, type Run, STRICT } from "./command.ts";
+import { engineProbes } from "./probes.ts";
+
+type Stats = v.InferOutput<typeof stats>;
+
+export function define(command: Command, run: Run): void {
+  command
+    .option(...STRICT)
+    .addHelpText("after", "\nExample:\n  opsctl stats --json | jq .fixes")
+    .action(run(show));
+}
+
+async function show(context: Context) {
+  const { app, call } = context;
+  const stores = app.stores();
+  const { value: counts, degraded } = await stores.read(call, (store) => store.counts(call));
+  const { engines, files } = await collectStats(call, {
+    probes: engineProbes(app),
+    files: [
+      { name: "data", path: app.dataFile },
+      { name: "state", path: app.stateFile },
+    ],
+  });
+  const waiting = await stores.journal.counts(call);
+  const missing: Degraded[] = engines
+    .filter(
+      ({ status, engine }) => status === "disconnected" && degraded.every((known) => known.engine !== engine),
+    )
+    .map(({ engine, code, message }) => ({
+      engine,
+      code: code ?? "unreachable",
+      message: message ?? "no answer",
+    }));
+  const connected = (name: string) =>
+    engines.some(({ engine, status }) => engine === name && status === "connected");
+  const data: Stats = {
+    neo4j_connected: connected("neo4j"),
+    // the guides' Memori is the store of the records: PostgreSQL, or the embedded file where no server is configured
+    memori_available: connected("postgres") || (!stores.usesServers && connected("sqlite")),
+    fixes: counts.fixes,
+    agents: counts.agents,
+    issues: counts.issues,
+    records: counts.records,
+    events: counts.events,
+    engines: engines.map(({ engine, status, version, latency_ms }) => ({
+      engine,
+      configured: status !== "not configured",
+      connected: status === "connected",
+      target: app.targets[engine]?.shown ?? null,
+      version,
+      latency_ms,
+    })),
+    files,
+    queue: {
+      waiting: waiting.reduce((sum, row) => sum + row.waiting, 0),
+      rejected: waiting.reduce((sum, row) => sum + row.rejected, 0),
+    },
+    degraded: [...degraded, ...missing],
+  };
+  return {
+    data,
+    render: (io: Context["io"]) => printTable(io, COLUMNS, rowsOf(data)),
+    degraded: data.degraded,
+  };
+}
+
+interface Row {
+  name: string;
+  value: string | number | null;
+  shown: string;
+}
+
+/** Columns of `stats`: name, value. */
+const COLUMNS: readonly Column<Row>[] = [
+  { header: "", value: (row) => row.name },
+  { header: "", value: (row) => row.value, shown: (row) => row.shown },
+];
+
+function rowsOf(data: Stats): Row[] {
+  const row = (name: string, value: string | number | null, shown = String(value ?? "–")): Row => ({
+    name,
+    value,
+    shown,
+  });
+  return [
+    ...(["fixes", "records", "events", "issues", "agents"] as const).map((name) => row(name, data[name])),
+    ...data.engines.map(({ engine, configured, connected, version, target }) => {
+      const state = connected ? "connected" : configured ? "disconnected" : "not configured";
+      return row(engine, state, connected ? `connected, ${version}, ${target}` : state);
+    }),
+    ...data.files.map(({ name, path, size_bytes }) =>
+      row(
+        `${name} file`,
+        size_bytes,
+        size_bytes === null ? `none yet (${path})` : `${bytes(size_bytes)} (${path})`,
+      ),
+    ),
+    row("queued writes", data.queue.waiting),
+    row("rejected writes", data.queue.rejected),
+  ];
+}

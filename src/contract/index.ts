@@ -1,0 +1,28 @@
+import type { GenericSchema } from "valibot";
+import * as memory from "./memory.ts";
+import * as operations from "./operations.ts";
+
+/** The object that each command prints with `--json`. Streaming commands print one such line per answer. */
+export const CONTRACTS: Readonly<Record<string, GenericSchema>> = {
+  init: operations.initialized,
+  "init --list": operations.setList,
+  "register-agent": memory.registeredAgent,
+  agents: memory.agents,
+  "agents heartbeat": memory.registeredAgent,
+  remember: memory.remembered,
+  recall: memory.recalled,
+  fixes: memory.fixes,
+  "fixes show": memory.shownFix,
+  "fixes similar": memory.similarIssues,
+  "fixes patterns": memory.patterns,
+  "fixes success-rate": memory.successRate,
+  "fixes forget": memory.forgotten,
+  "fixes import": memory.imported,
+  stats: operations.stats,
+  health: operations.health,
+  queue: operations.queue,
+  "queue sync": operations.synced,
+  "queue drop": operations.dropped,
+  env: operations.environment,
+  "errors (stderr)": operations.failure,
+};

@@ -1,0 +1,26 @@
+import type { Limits, Target } from "../config/targets.ts";
+import type { EngineName } from "../errors.ts";
+import type { Probe } from "../health/port.ts";
+import type { MemoryStore } from "../memory/port.ts";
+import type { MigrationTarget } from "../migrate/port.ts";
+import type { SettingsTarget } from "../migrate/settings-port.ts";
+
+export interface Connection {
+  close(): Promise<void>;
+}
+
+/**
+ * One database product. `connect` opens nothing: the first query does, so that a command which never asks a store never waits for it.
+ * A capability is a lazy import (written as a method, so that engines of different connections fit one registry) that turns a connection into an implementation of a domain's port.
+ */
+export interface Engine<C extends Connection = Connection> {
+  readonly name: EngineName;
+  readonly title: string;
+  connect(target: Target, limits: Limits): Promise<C>;
+  readonly capabilities: {
+    memory?(connection: C): Promise<MemoryStore>;
+    migrations?(connection: C): Promise<MigrationTarget>;
+    probe?(connection: C): Promise<Probe>;
+    settings?(connection: C): Promise<SettingsTarget>;
+  };
+}

@@ -1,0 +1,13 @@
+import type { Engine } from "../engine.ts";
+import { connectNeo4j, type Neo4jConnection } from "./connect.ts";
+
+export const neo4j: Engine<Neo4jConnection> = {
+  name: "neo4j",
+  title: "Neo4j",
+  connect: async (target, limits) => connectNeo4j(target, limits),
+  capabilities: {
+    memory: async (connection) => (await import("./memory.ts")).neo4jMemory(connection),
+    migrations: async (connection) => (await import("./migrations.ts")).neo4jMigrations(connection),
+    probe: async (connection) => (await import("./probe.ts")).neo4jProbe(connection),
+  },
+};

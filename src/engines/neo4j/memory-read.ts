@@ -1,0 +1,142 @@
+import type { Call } from "../../call.ts";
+import {
+  type Agent,
+  DEFAULT_AGENT_STATUS,
+  type EventView,
+  ISSUE_PREFIX,
+  issueOf,
+  type RecordView,
+} from "../../memory/model.ts";
+import type { Page, RecordFilter, SimilarIssue, StoreCounts, SuccessCounts } from "../../memory/port.ts";
+import type { Neo4jConnection } from "./connect.ts";
+import {
+  compareBytes,
+  conditionOf,
+  EVENT,
+  EVENT_SUMS,
+  type EventRow,
+  IS_LATEST,
+  RECORD,
+  type RecordRow,
+  toEventView,
+  toRecordView,
+} from "./memory-rows.ts";
+
+const RECORD_COLUMNS = `MATCH (m)<-[:OF]-(x:Event)
+WITH m, e, ${EVENT_SUMS}, min(x.ts) AS firstSeen
+RETURN ${RECORD} AS record, ${EVENT} AS event, occurrences, successes, failures, firstSeen`;
+
+const NEWEST_FIRST = "ORDER BY e.ts DESC, e.id DESC";
+const PAGE = "SKIP $offset LIMIT $limit";
+
+const pageParams = ({ limit, offset }: Page) => ({ limit: BigInt(limit), offset: BigInt(offset) });
+
+/** Walks the events from the newest; one counts when its record has no newer event. */
+export async function readRecords(
+  call: Call,
+  connection: Neo4jConnection,
+  filter: RecordFilter,
+  page: Page,
+): Promise<RecordView[]> {
+  const { cypher, params } = conditionOf(filter);
+  const query = `MATCH (e:Event)-[:OF]->(m:Memory) WHERE ${cypher} AND ${IS_LATEST}
+WITH m, e ${NEWEST_FIRST} ${PAGE}
+${RECORD_COLUMNS} ${NEWEST_FIRST}`;
+  const rows = await connection.read<RecordRow>(call, query, { ...params, ...pageParams(page) });
+  return rows.map(toRecordView);
+}
+
+export async function readByIds(
+  call: Call,
+  connection: Neo4jConnection,
+  ids: readonly string[],
+): Promise<RecordView[]> {
+  const query = `UNWIND $ids AS id MATCH (m:Memory {id: id})<-[:OF]-(e:Event)
+WHERE m.deleted_at IS NULL AND ${IS_LATEST}
+WITH m, e ${RECORD_COLUMNS}`;
+  const rows = await connection.read<RecordRow>(call, query, { ids: [...new Set(ids)] });
+  return rows.map(toRecordView);
+}
+
+export async function readEvents(
+  call: Call,
+  connection: Neo4jConnection,
+  filter: RecordFilter,
+  page: Page,
+): Promise<EventView[]> {
+  const { cypher, params } = conditionOf(filter, true);
+  const query = `MATCH (e:Event)-[:OF]->(m:Memory) WHERE ${cypher}
+WITH m, e ${NEWEST_FIRST} ${PAGE}
+RETURN ${RECORD} AS record, ${EVENT} AS event ${NEWEST_FIRST}`;
+  const rows = await connection.read<EventRow>(call, query, { ...params, ...pageParams(page) });
+  return rows.map(toEventView);
+}
+
+/** All visible events in the order (at, id), streamed in the order of the index on the time. */
+export async function* exportEvents(call: Call, connection: Neo4jConnection): AsyncGenerator<EventView> {
+  const { cypher, params } = conditionOf({}, true);
+  const query = `MATCH (e:Event)-[:OF]->(m:Memory) WHERE ${cypher}
+RETURN ${RECORD} AS record, ${EVENT} AS event ORDER BY e.ts, e.id`;
+  for await (const row of connection.stream<EventRow>(call, query, params)) yield toEventView(row);
+}
+
+/** Agents, those that the guides' scripts made included. */
+export async function readAgents(
+  call: Call,
+  connection: Neo4jConnection,
+  status: string | undefined,
+): Promise<Agent[]> {
+  const query = `MATCH (a:Agent) WHERE a.name IS NOT NULL
+WITH a, coalesce(a.status, $active) AS status WHERE $status IS NULL OR status = $status
+RETURN a.name AS name, a.server AS server, status, toInteger(coalesce(a.last_seen, 0)) AS lastSeen`;
+  const params = { status: status ?? null, active: DEFAULT_AGENT_STATUS };
+  const agents = await connection.read<Agent>(call, query, params);
+  return agents.sort((a, b) => compareBytes(a.name, b.name));
+}
+
+/** The newest event of a group is of the group's `lastSeen`; its record's content is the solution. */
+export async function readSimilar(
+  call: Call,
+  connection: Neo4jConnection,
+  type: string,
+  since: number | undefined,
+  limit: number,
+): Promise<SimilarIssue[]> {
+  const { cypher, params } = conditionOf({ since, issue: type });
+  const query = `MATCH (m:Memory)<-[:OF]-(x:Event) WHERE ${cypher.replaceAll("e.ts", "x.ts")}
+WITH m.key AS key, collect(DISTINCT m) AS records, ${EVENT_SUMS}, max(x.ts) AS lastSeen
+ORDER BY occurrences DESC, lastSeen DESC, key LIMIT $limit
+RETURN key, occurrences, successes, failures, lastSeen,
+  COLLECT { UNWIND records AS m MATCH (m)<-[:OF]-(e:Event {ts: lastSeen})
+    RETURN m.content ORDER BY e.id DESC LIMIT 1 }[0] AS solution`;
+  const rows = await connection.read<Omit<SimilarIssue, "issue">>(call, query, {
+    ...params,
+    limit: BigInt(limit),
+  });
+  return rows
+    .map((row) => ({ ...row, issue: issueOf(row.key) }))
+    .sort((a, b) => b.occurrences - a.occurrences || b.lastSeen - a.lastSeen || compareBytes(a.key, b.key));
+}
+
+export async function readSuccessCounts(
+  call: Call,
+  connection: Neo4jConnection,
+  type: string | undefined,
+  since: number | undefined,
+): Promise<SuccessCounts> {
+  const { cypher, params } = conditionOf({ since, issue: type });
+  const query = `MATCH (m:Memory)<-[:OF]-(x:Event) WHERE ${cypher.replaceAll("e.ts", "x.ts")}
+WITH ${EVENT_SUMS} RETURN occurrences AS total, successes, failures`;
+  const [counts] = await connection.read<SuccessCounts>(call, query, params);
+  return counts!;
+}
+
+export async function readCounts(call: Call, connection: Neo4jConnection): Promise<StoreCounts> {
+  const query = `OPTIONAL MATCH (m:Memory) WHERE m.deleted_at IS NULL
+RETURN count(m) AS records, sum(COUNT { (m)<-[:OF]-() }) AS events,
+  count(CASE WHEN m.key STARTS WITH $prefix THEN 1 END) AS fixes,
+  count(DISTINCT CASE WHEN m.key STARTS WITH $prefix THEN m.key END) AS issues,
+  COUNT { MATCH (a:Agent) WHERE a.name IS NOT NULL } AS agents`;
+  const [counts] = await connection.read<StoreCounts>(call, query, { prefix: ISSUE_PREFIX });
+  return counts!;
+}

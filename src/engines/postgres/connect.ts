@@ -1,0 +1,266 @@
+import { once } from "node:events";
+import { connect as connectSocket, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import pg, { type PoolClient } from "pg";
+import { abortError, type Call } from "../../call.ts";
+import type { Limits, Target } from "../../config/targets.ts";
+import type { OpsError } from "../../errors.ts";
+import type { Connection } from "../engine.ts";
+import { parseTarget, type Where } from "./config.ts";
+import { NoAnswer, type Phase, postgresError, sqlState } from "./errors.ts";
+
+/** Time that a polite goodbye may take. */
+const GOODBYE_MS = 500;
+/** Deadlocks and serialization failures are the server's way of saying "again, please". */
+const AGAIN: ReadonlySet<string | undefined> = new Set(["40P01", "40001"]);
+const ATTEMPTS = 6;
+/** A process that stops in the middle of a transaction must not keep its locks: the server ends it. */
+const BEGIN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
+interface Server {
+  host: string;
+  port: number;
+  hasTls: boolean;
+}
+
+export type Row = Record<string, unknown>;
+
+/** One connection in use. Throws the driver's errors: the scope that lent it rebuilds them. */
+export interface Session {
+  /** Process id of the server's backend, as the server told it. */
+  readonly pid: number;
+  /** True once the connection has broken. */
+  readonly isLost: boolean;
+  /** `timeoutMs` (default: limits.queryMs) bounds the wait; without `params` the text may hold several statements. */
+  query<R extends object = Row>(text: string, params?: readonly unknown[], timeoutMs?: number): Promise<R[]>;
+}
+
+export interface LentSession extends Session {
+  /** Gives the connection back; `broken` ends it, and with it an open transaction. */
+  release(broken: boolean): void;
+}
+
+export interface PostgresConnection extends Connection {
+  readonly where: Where;
+  readonly limits: Limits;
+  query<R extends object = Row>(call: Call, text: string, params?: readonly unknown[]): Promise<R[]>;
+  /**
+   * Runs `work` between BEGIN and COMMIT, again after a deadlock or serialization failure (6 attempts).
+   * @throws OpsError `unknown_outcome` when the reply to COMMIT is lost; whatever is lost before that was rolled back
+   */
+  transaction<T>(call: Call, work: (session: Session) => Promise<T>): Promise<T>;
+  /** A session for as long as its user likes. */
+  lend(call: Call): Promise<LentSession>;
+  /** Another connection to the same server, to `database` when given. Whoever asks closes it. */
+  sibling(database?: string): PostgresConnection;
+  /** The OpsError for what `work` threw. */
+  explain(error: unknown, phase?: Phase): OpsError;
+}
+
+/** Opens nothing: the first query does. @throws OpsError `usage` for a URL whose parameters cannot be used */
+export async function connectPostgres(target: Target, limits: Limits): Promise<PostgresConnection> {
+  return new PostgresPool(target, limits);
+}
+
+class PostgresPool implements PostgresConnection {
+  readonly where: Where;
+  readonly limits: Limits;
+  readonly #target: Target;
+  readonly #server: Server;
+  readonly #pool: pg.Pool;
+  readonly #sockets = new Set<Socket>();
+  #closing: Promise<void> | undefined;
+
+  constructor(target: Target, limits: Limits) {
+    const { where, config } = parseTarget(target, limits, this.#sockets);
+    this.where = where;
+    this.limits = limits;
+    this.#target = target;
+    this.#server = { host: config.host!, port: config.port!, hasTls: config.ssl !== false };
+    this.#pool = new pg.Pool(config);
+    // an idle connection that breaks ends the process when nobody listens (node-postgres #2386); the pool has removed it
+    this.#pool.on("error", () => {});
+  }
+
+  explain(error: unknown, phase: Phase = "query"): OpsError {
+    return postgresError(error, this.where, phase);
+  }
+
+  sibling(database?: string): PostgresConnection {
+    return new PostgresPool({ ...this.#target, database: database ?? this.where.database }, this.limits);
+  }
+
+  async query<R extends object = Row>(call: Call, text: string, params?: readonly unknown[]): Promise<R[]> {
+    return this.#scoped(call, (session) => session.query<R>(text, params ?? []));
+  }
+
+  async transaction<T>(call: Call, work: (session: Session) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#attempt(call, work);
+      } catch (error) {
+        if (!AGAIN.has(sqlState(error)) || attempt >= ATTEMPTS) throw this.explain(error);
+        call.log("DEBUG", "PostgreSQL asks to repeat a transaction", { attempt, state: sqlState(error) });
+        await delay(Math.random() * 20 * 2 ** attempt);
+      }
+    }
+  }
+
+  /** One attempt; throws the driver's errors, except for what happened to COMMIT. */
+  async #attempt<T>(call: Call, work: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.lend(call);
+    let isDone = false;
+    try {
+      await session.query(BEGIN);
+      const result = await work(session);
+      await this.#commit(session);
+      isDone = true;
+      return result;
+    } finally {
+      session.release(!isDone);
+    }
+  }
+
+  async #commit(session: Session): Promise<void> {
+    try {
+      await session.query("COMMIT");
+    } catch (error) {
+      throw AGAIN.has(sqlState(error)) ? error : this.explain(error, "commit");
+    }
+  }
+
+  async #scoped<T>(call: Call, work: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.lend(call);
+    let isDone = false;
+    try {
+      const result = await work(session);
+      isDone = true;
+      return result;
+    } catch (error) {
+      throw this.explain(error);
+    } finally {
+      session.release(!isDone);
+    }
+  }
+
+  async lend(call: Call): Promise<LentSession> {
+    const connecting = this.#pool.connect();
+    try {
+      const client = await untilAborted(connecting, call);
+      return new ClientSession(client, call, this.limits.queryMs, this.#server);
+    } catch (error) {
+      // it may still come, after the call has gone
+      connecting.then(
+        (client) => client.release(true),
+        () => {},
+      );
+      throw this.explain(error, "connect");
+    }
+  }
+
+  /** Says goodbye to the server for at most half a second, then drops what is left. */
+  close(): Promise<void> {
+    this.#closing ??= this.#goodbye();
+    return this.#closing;
+  }
+
+  async #goodbye(): Promise<void> {
+    const closed = [...this.#sockets].map((socket) => once(socket, "close"));
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, GOODBYE_MS);
+    await Promise.race([Promise.all([this.#pool.end(), ...closed]), late]);
+    clearTimeout(timer);
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+class ClientSession implements LentSession {
+  readonly pid: number;
+  readonly #client: PoolClient;
+  readonly #call: Call;
+  readonly #timeoutMs: number;
+  readonly #server: Server;
+  #isLost = false;
+  #isRunning = false;
+
+  constructor(client: PoolClient, call: Call, timeoutMs: number, server: Server) {
+    this.#client = client;
+    this.#call = call;
+    this.#timeoutMs = timeoutMs;
+    this.#server = server;
+    this.pid = (client as unknown as { processID: number }).processID;
+    // the pool takes its own listener off a client that it hands out
+    client.on("error", this.#onLost);
+    client.on("end", this.#onLost);
+  }
+
+  readonly #onLost = () => {
+    this.#isLost = true;
+  };
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  async query<R extends object = Row>(
+    text: string,
+    params?: readonly unknown[],
+    timeoutMs = this.#timeoutMs,
+  ): Promise<R[]> {
+    this.#isRunning = true;
+    const answer = this.#client.query<R>(text, params as unknown[] | undefined).finally(() => {
+      this.#isRunning = false;
+    });
+    const result: { rows: R[] } | { rows: R[] }[] = await untilAborted(answer, this.#call, timeoutMs);
+    return Array.isArray(result) ? result.at(-1)!.rows : result.rows;
+  }
+
+  release(broken: boolean): void {
+    const isStuck = broken && this.#isRunning && !this.#isLost;
+    if (isStuck) this.#cancel();
+    if (!broken) {
+      this.#client.off("error", this.#onLost);
+      this.#client.off("end", this.#onLost);
+    }
+    this.#client.release(broken);
+  }
+
+  /**
+   * Asks the server to end the statement: it does not notice that its client has gone until it has something to send.
+   * The request goes over a connection of its own and has no answer; over TLS statement_timeout has to do.
+   */
+  #cancel(): void {
+    const { host, port, hasTls } = this.#server;
+    const { secretKey } = this.#client as unknown as { secretKey: unknown };
+    if (hasTls || typeof secretKey !== "number") return;
+    const request = Buffer.alloc(16);
+    [16, 80877102, this.pid, secretKey].forEach((value, index) => {
+      request.writeInt32BE(value, index * 4);
+    });
+    const socket = host.startsWith("/")
+      ? connectSocket(`${host}/.s.PGSQL.${port}`)
+      : connectSocket(port, host);
+    // best effort: a server that cannot be reached has nothing left to cancel for us
+    socket.on("error", () => {});
+    socket.setTimeout(GOODBYE_MS, () => socket.destroy());
+    socket.end(request);
+  }
+}
+
+/** Waits for `promise`, for at most `ms`, and no longer than the call lives. */
+async function untilAborted<T>(promise: Promise<T>, call: Call, ms?: number): Promise<T> {
+  const { signal } = call;
+  const { promise: stopped, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(abortError(signal.reason));
+  const timer = ms === undefined ? undefined : setTimeout(() => reject(new NoAnswer()), ms);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([promise, stopped]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
+    // when it was not waited for, its failure is no news
+    promise.catch(() => {});
+  }
+}

@@ -1,0 +1,61 @@
+import type { Prepared } from "../../memory/model.ts";
+import type { Session } from "./connect.ts";
+
+/** Tokens of an analyzer's output. */
+function tokensOf(text: string): string[] {
+  return text === "" ? [] : text.split(" ");
+}
+
+/**
+ * The literal of a tsvector: each token with its weight, 3 x its count in the title + its count in the body, as its only position.
+ * Cast, not `to_tsvector('simple')`, which is not verbatim: it gave 450 of 8,450 terms a wrong frequency.
+ */
+export function searchLiteral({ title, body }: Pick<Prepared, "title" | "body">): string {
+  const weights = new Map<string, number>();
+  for (const token of tokensOf(title)) weights.set(token, (weights.get(token) ?? 0) + 3);
+  for (const token of tokensOf(body)) weights.set(token, (weights.get(token) ?? 0) + 1);
+  let literal = "";
+  for (const [token, weight] of weights) literal += `'${token}':${weight} `;
+  return literal;
+}
+
+/** What a batch changes in document frequencies and statistics: summed up, written once. */
+export class CorpusChange {
+  readonly #frequencies = new Map<string, number>();
+  #documents = 0;
+  #titleLength = 0;
+  #bodyLength = 0;
+
+  /** A record becomes visible (1) or invisible (-1). */
+  count({ title, body }: Pick<Prepared, "title" | "body">, sign: 1 | -1): void {
+    const titleTokens = tokensOf(title);
+    const bodyTokens = tokensOf(body);
+    for (const term of new Set([...titleTokens, ...bodyTokens])) {
+      this.#frequencies.set(term, (this.#frequencies.get(term) ?? 0) + sign);
+    }
+    this.#documents += sign;
+    this.#titleLength += sign * titleTokens.length;
+    this.#bodyLength += sign * bodyTokens.length;
+  }
+
+  async write(session: Session): Promise<void> {
+    const changes = [...this.#frequencies].filter(([, df]) => df !== 0).sort(([a], [b]) => (a < b ? -1 : 1));
+    if (changes.length > 0) {
+      await session.query(
+        `INSERT INTO memori_terms AS t (term, df) SELECT * FROM unnest($1::text[], $2::bigint[])
+         ON CONFLICT (term) DO UPDATE SET df = t.df + excluded.df`,
+        [changes.map(([term]) => term), changes.map(([, df]) => df)],
+      );
+    }
+    const lowered = changes.filter(([, df]) => df < 0).map(([term]) => term);
+    if (lowered.length > 0) {
+      await session.query("DELETE FROM memori_terms WHERE term = ANY ($1::text[]) AND df <= 0", [lowered]);
+    }
+    if (this.#documents === 0 && this.#titleLength === 0 && this.#bodyLength === 0) return;
+    await session.query(
+      `UPDATE memori_statistics SET documents = documents + $1, title_length = title_length + $2,
+         body_length = body_length + $3`,
+      [this.#documents, this.#titleLength, this.#bodyLength],
+    );
+  }
+}

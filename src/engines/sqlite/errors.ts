@@ -1,0 +1,50 @@
+import { type ErrorCode, OpsError } from "../../errors.ts";
+
+/** Result codes of SQLite (https://sqlite.org/rescode.html) that mean something else than "failed". */
+const CODES: readonly (readonly [prefix: string, code: ErrorCode, what: string, hint: string])[] = [
+  ["SQLITE_NOTADB", "integrity", "is not a SQLite database", "name another file; this one was not touched"],
+  ["SQLITE_CORRUPT", "integrity", "is damaged", "restore it from a backup, or try `sqlite3 FILE .recover`"],
+  ["SQLITE_BUSY", "locked", "is locked by another process", "try again when the other process is done"],
+  ["SQLITE_LOCKED", "locked", "is locked by another process", "try again when the other process is done"],
+  [
+    "SQLITE_FULL",
+    "failed",
+    "cannot grow: the disk is full",
+    "free some space; nothing of this write was kept",
+  ],
+  ["SQLITE_READONLY", "failed", "is read-only", "make the file and its folder writable"],
+  ["SQLITE_CANTOPEN", "failed", "cannot be opened", "check that the folder exists and is accessible"],
+  [
+    "SQLITE_IOERR",
+    "failed",
+    "cannot be read or written (I/O error)",
+    "check the disk; nothing of this write was kept",
+  ],
+];
+
+/** Wraps an error of the driver; the message names the file and no value. */
+export function sqliteError(error: unknown, path: string): OpsError {
+  if (error instanceof OpsError) return error;
+  const code = String((error as { code?: unknown }).code ?? "");
+  const known = CODES.find(([prefix]) => code.startsWith(prefix));
+  if (known) {
+    return new OpsError({
+      code: known[1],
+      engine: "sqlite",
+      message: `SQLite file ${path} ${known[2]}`,
+      hint: known[3],
+      cause: error,
+    });
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return new OpsError({
+    code: "failed",
+    engine: "sqlite",
+    message: `SQLite file ${path}: ${message}`,
+    cause: error,
+  });
+}
+
+export function isBusy(error: unknown): boolean {
+  return String((error as { code?: unknown }).code ?? "").startsWith("SQLITE_BUSY");
+}

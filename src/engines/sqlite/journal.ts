@@ -1,0 +1,128 @@
+import { existsSync } from "node:fs";
+import type Database from "better-sqlite3";
+import type { Call } from "../../call.ts";
+import type { Journal, JournalEntry, NewWrite } from "../../memory/journal.ts";
+import type { Write } from "../../memory/model.ts";
+import { stateSets } from "../../migrate/sets.ts";
+import type { SqliteConnection } from "./connect.ts";
+import { ensureSchema } from "./schema.ts";
+
+interface JournalRow {
+  seq: number;
+  write_time: number;
+  payload: string;
+}
+
+/** The journal in this host's state file. Reading does not create the file. */
+export function sqliteJournal(connection: SqliteConnection): Journal {
+  const sets = stateSets();
+  const ready = (call: Call) => ensureSchema(call, connection, sets);
+  const isEmpty = () => !existsSync(connection.path);
+
+  async function write<T>(call: Call, work: (database: Database.Database) => T): Promise<T> {
+    await ready(call);
+    return connection.write(call, work);
+  }
+  async function read<T>(call: Call, empty: T, work: (database: Database.Database) => T): Promise<T> {
+    if (isEmpty()) return empty;
+    await ready(call);
+    return connection.read(work);
+  }
+
+  return {
+    isEmpty: async () => isEmpty(),
+    append: (call, writes, stores) => write(call, (database) => append(database, writes, stores)),
+
+    waiting: (call, store, afterSeq, limit) =>
+      read(call, [], (database) =>
+        database
+          .prepare<unknown[], JournalRow>(
+            `SELECT j.* FROM opsctl_journal_targets t JOIN opsctl_journal j USING (seq)
+             WHERE t.store = ? AND t.state = 'waiting' AND t.seq > ? ORDER BY t.seq LIMIT ?`,
+          )
+          .all(store, afterSeq, limit)
+          .map((row) => ({ seq: row.seq, write: toWrite(row) })),
+      ),
+
+    delivered: (call, store, seqs) =>
+      write(call, (database) => {
+        const list = JSON.stringify(seqs);
+        database
+          .prepare(
+            "DELETE FROM opsctl_journal_targets WHERE store = ? AND seq IN (SELECT value FROM json_each(?))",
+          )
+          .run(store, list);
+        database
+          .prepare(
+            `DELETE FROM opsctl_journal WHERE seq IN (SELECT value FROM json_each(?))
+             AND NOT EXISTS (SELECT 1 FROM opsctl_journal_targets t WHERE t.seq = opsctl_journal.seq)`,
+          )
+          .run(list);
+      }),
+
+    failed: (call, store, seqs, reason, rejected) =>
+      write(call, (database) => {
+        database
+          .prepare(
+            `UPDATE opsctl_journal_targets SET attempts = attempts + 1, last_error = ?, state = ?
+             WHERE store = ? AND seq IN (SELECT value FROM json_each(?))`,
+          )
+          .run(reason, rejected ? "rejected" : "waiting", store, JSON.stringify(seqs));
+      }),
+
+    counts: (call) =>
+      read(call, [], (database) =>
+        database
+          .prepare<[], { store: string; waiting: number; rejected: number }>(
+            `SELECT store, count(*) FILTER (WHERE state = 'waiting') AS waiting,
+               count(*) FILTER (WHERE state = 'rejected') AS rejected
+             FROM opsctl_journal_targets GROUP BY store ORDER BY store`,
+          )
+          .all(),
+      ),
+
+    list: (call, limit) =>
+      read(call, [], (database) =>
+        database
+          .prepare<[number], JournalRow & Omit<JournalEntry, "write">>(
+            `SELECT j.*, t.store, t.state, t.attempts, t.last_error AS lastError
+             FROM opsctl_journal_targets t JOIN opsctl_journal j USING (seq) ORDER BY t.seq, t.store LIMIT ?`,
+          )
+          .all(limit)
+          .map((row) => ({
+            seq: row.seq,
+            store: row.store,
+            state: row.state,
+            attempts: row.attempts,
+            lastError: row.lastError,
+            write: toWrite(row),
+          })),
+      ),
+
+    drop: (call, seq) =>
+      write(
+        call,
+        (database) => database.prepare("DELETE FROM opsctl_journal WHERE seq = ?").run(seq).changes > 0,
+      ),
+  };
+}
+
+function append(database: Database.Database, writes: readonly NewWrite[], stores: readonly string[]) {
+  const { last } = database.prepare<[], { last: number }>("SELECT last FROM opsctl_journal_clock").get()!;
+  const insert = database.prepare("INSERT INTO opsctl_journal (write_time, payload) VALUES (?, ?)");
+  const target = database.prepare("INSERT INTO opsctl_journal_targets (store, seq) VALUES (?, ?)");
+  let time = Math.max(Date.now(), last + 1);
+  const entries = writes.map((write) => {
+    const seq = insert.run(time, JSON.stringify(write)).lastInsertRowid as number;
+    for (const store of stores) target.run(store, seq);
+    const entry = { seq, write: { ...write, order: time } as Write };
+    time += 1;
+    return entry;
+  });
+  database.prepare("UPDATE opsctl_journal_clock SET last = ?").run(time - 1);
+  return entries;
+}
+
+function toWrite(row: JournalRow): Write {
+  return { ...JSON.parse(row.payload), order: row.write_time };
+}

@@ -1,0 +1,202 @@
+import type Database from "better-sqlite3";
+import { DEFAULT_AGENT_STATUS, type Outcome, type Prepared } from "../../memory/model.ts";
+import type { PreparedWrite } from "../../memory/port.ts";
+
+type Remember = Extract<PreparedWrite, { kind: "remember" }>;
+type AgentWrite = Extract<PreparedWrite, { kind: "agent" }>;
+type Forget = Extract<PreparedWrite, { kind: "forget" }>;
+
+interface StoredRecord {
+  row_id: number;
+  key: string;
+  content: string;
+  details: string | null;
+  deleted_at: number | null;
+}
+
+/** The statements of all writes, prepared once a connection. */
+function prepareStatements(database: Database.Database) {
+  return {
+    event: database.prepare<[string], { digest: string }>("SELECT digest FROM memori_events WHERE id = ?"),
+    record: database.prepare<[string], StoredRecord>(
+      "SELECT row_id, key, content, details, deleted_at FROM memori_metadata WHERE id = ?",
+    ),
+    insertRecord: database.prepare(
+      `INSERT INTO memori_metadata (id, namespace, key, folded_key, content, details, title_length, body_length)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    setDeleted: database.prepare("UPDATE memori_metadata SET deleted_at = ? WHERE row_id = ?"),
+    insertEvent: database.prepare("INSERT INTO memori_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+    lastOrder: database.prepare<[number], { last: number }>(
+      "SELECT max(recorded_at) AS last FROM memori_events WHERE record = ?",
+    ),
+    indexed: database.prepare<[number], { title: string; body: string }>(
+      "SELECT title, body FROM memori_index WHERE rowid = ?",
+    ),
+    insertIndex: database.prepare("INSERT INTO memori_index (rowid, title, body) VALUES (?, ?, ?)"),
+    deleteIndex: database.prepare("DELETE FROM memori_index WHERE rowid = ?"),
+    addTerm: database.prepare(
+      "INSERT INTO memori_terms VALUES (?, ?) ON CONFLICT (term) DO UPDATE SET df = df + excluded.df",
+    ),
+    dropTerm: database.prepare("DELETE FROM memori_terms WHERE term = ? AND df <= 0"),
+    addStatistics: database.prepare(
+      "UPDATE memori_statistics SET documents = documents + ?, title_length = title_length + ?, body_length = body_length + ?",
+    ),
+    agent: database.prepare<[string], { updated_at: number }>(
+      "SELECT updated_at FROM memori_agents WHERE name = ?",
+    ),
+    insertAgent: database.prepare("INSERT INTO memori_agents VALUES (?, ?, ?, ?, ?)"),
+    touchAgent: database.prepare(
+      `INSERT INTO memori_agents VALUES (?, ?, '${DEFAULT_AGENT_STATUS}', ?, 0)
+       ON CONFLICT (name) DO UPDATE SET last_seen = max(last_seen, excluded.last_seen)`,
+    ),
+    updateAgent: database.prepare(
+      `UPDATE memori_agents SET server = coalesce(@server, server), status = coalesce(@status, status), updated_at = @at
+       WHERE name = @name AND updated_at <= @at`,
+    ),
+    seeAgent: database.prepare("UPDATE memori_agents SET last_seen = max(last_seen, ?) WHERE name = ?"),
+  };
+}
+
+/**
+ * Applies writes inside the caller's transaction. Document frequencies, statistics and sightings of agents are summed over
+ * the batch and written once, in the order of the terms.
+ */
+export class SqliteWriter {
+  readonly #statements: ReturnType<typeof prepareStatements>;
+  readonly #frequencies = new Map<string, number>();
+  readonly #sightings = new Map<string, { server: string | null; at: number }>();
+  #documents = 0;
+  #titleLength = 0;
+  #bodyLength = 0;
+
+  constructor(database: Database.Database) {
+    this.#statements = prepareStatements(database);
+  }
+
+  apply(writes: readonly PreparedWrite[]): Outcome[] {
+    this.#reset();
+    const outcomes = writes.map((write) => {
+      if (write.kind === "remember") return this.#remember(write);
+      return write.kind === "agent" ? this.#agent(write) : this.#forget(write);
+    });
+    this.#flushSightings();
+    this.#flushStatistics();
+    return outcomes;
+  }
+
+  /** A transaction that was rolled back and tried again starts from nothing. */
+  #reset(): void {
+    this.#frequencies.clear();
+    this.#sightings.clear();
+    this.#documents = this.#titleLength = this.#bodyLength = 0;
+  }
+
+  #remember(write: Remember): Outcome {
+    const { record, event, digest, prepared } = write;
+    const known = this.#statements.event.get(event.id);
+    if (known) return known.digest === digest ? "duplicate" : "conflict";
+    const stored = this.#statements.record.get(record.id);
+    if (stored && !sameText(stored, record)) return "conflict";
+    let recordedAt = write.order;
+    let row: number;
+    if (stored) {
+      row = stored.row_id;
+      if (stored.deleted_at !== null) {
+        recordedAt = Math.max(recordedAt, stored.deleted_at + 1);
+        this.#statements.setDeleted.run(null, row);
+        this.#index(row, prepared);
+      }
+    } else {
+      const { id, namespace, key, content, details } = record;
+      row = this.#statements.insertRecord.run(
+        id,
+        namespace,
+        key,
+        prepared.foldedKey,
+        content,
+        details,
+        prepared.titleLength,
+        prepared.bodyLength,
+      ).lastInsertRowid as number;
+      this.#index(row, prepared);
+    }
+    this.#statements.insertEvent.run(
+      event.id,
+      row,
+      event.agent,
+      event.server,
+      event.success === null ? null : Number(event.success),
+      JSON.stringify(event.tags),
+      JSON.stringify(event.metadata),
+      event.at,
+      recordedAt,
+      digest,
+    );
+    if (event.agent !== null) this.#see(event.agent, event.server, event.at);
+    return "new";
+  }
+
+  #forget({ recordId, order }: Forget): Outcome {
+    const stored = this.#statements.record.get(recordId);
+    if (!stored || stored.deleted_at !== null) return "duplicate";
+    const last = this.#statements.lastOrder.get(stored.row_id)?.last ?? 0;
+    this.#statements.setDeleted.run(Math.max(order, last), stored.row_id);
+    const { title, body } = this.#statements.indexed.get(stored.row_id)!;
+    this.#statements.deleteIndex.run(stored.row_id);
+    this.#count(title, body, -1);
+    return "new";
+  }
+
+  #agent({ name, server, status, at }: AgentWrite): Outcome {
+    this.#flushSightings();
+    if (!this.#statements.agent.get(name)) {
+      this.#statements.insertAgent.run(name, server, status ?? DEFAULT_AGENT_STATUS, at, at);
+      return "new";
+    }
+    if (server !== null || status !== null) this.#statements.updateAgent.run({ name, server, status, at });
+    this.#statements.seeAgent.run(at, name);
+    return "duplicate";
+  }
+
+  #index(row: number, { title, body }: Prepared): void {
+    this.#statements.insertIndex.run(row, title, body);
+    this.#count(title, body, 1);
+  }
+
+  #count(title: string, body: string, sign: 1 | -1): void {
+    const titleTokens = title === "" ? [] : title.split(" ");
+    const bodyTokens = body === "" ? [] : body.split(" ");
+    for (const term of new Set([...titleTokens, ...bodyTokens])) {
+      this.#frequencies.set(term, (this.#frequencies.get(term) ?? 0) + sign);
+    }
+    this.#documents += sign;
+    this.#titleLength += sign * titleTokens.length;
+    this.#bodyLength += sign * bodyTokens.length;
+  }
+
+  #see(name: string, server: string | null, at: number): void {
+    const seen = this.#sightings.get(name);
+    if (seen) seen.at = Math.max(seen.at, at);
+    else this.#sightings.set(name, { server, at });
+  }
+
+  #flushSightings(): void {
+    for (const [name, { server, at }] of this.#sightings) this.#statements.touchAgent.run(name, server, at);
+    this.#sightings.clear();
+  }
+
+  #flushStatistics(): void {
+    for (const [term, change] of [...this.#frequencies].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      if (change === 0) continue;
+      this.#statements.addTerm.run(term, change);
+      if (change < 0) this.#statements.dropTerm.run(term);
+    }
+    if (this.#documents === 0 && this.#titleLength === 0 && this.#bodyLength === 0) return;
+    this.#statements.addStatistics.run(this.#documents, this.#titleLength, this.#bodyLength);
+  }
+}
+
+function sameText(stored: StoredRecord, record: Remember["record"]): boolean {
+  return stored.key === record.key && stored.content === record.content && stored.details === record.details;
+}

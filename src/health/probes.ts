@@ -1,0 +1,94 @@
+/** Asks all configured engines at once; health and stats share it. */
+import { abortError, type Call, createCall } from "../call.ts";
+import { type EngineName, type ErrorCode, OpsError, toOpsError } from "../errors.ts";
+import type { Probe } from "./port.ts";
+
+/** One configured engine. `probe` may connect; it is called once. */
+export interface EngineProbe {
+  name: EngineName;
+  title: string;
+  probe: () => Promise<Probe>;
+}
+
+export type DatabaseState = "connected" | "disconnected" | "not configured";
+
+export interface EngineReport {
+  engine: EngineName;
+  status: DatabaseState;
+  version: string | null;
+  /** Round trip of one trivial query on an open connection, ms. */
+  latency_ms: number | null;
+  /** Why it is disconnected. */
+  code: ErrorCode | null;
+  message: string | null;
+}
+
+/** All engines in the order in which they are listed. */
+export const ENGINE_ORDER: readonly EngineName[] = ["neo4j", "postgres", "redis", "sqlite"];
+
+/** Kept of the call's own time, so that the answer comes before its deadline. */
+const RESERVE_MS = 100;
+
+/**
+ * A report for each engine, configured or not, in a fixed order. The probes run side by side and each has `budgetMs`
+ * (less when the call ends earlier): a frozen server costs the budget once and hides no other.
+ * @throws OpsError only when the call is interrupted
+ */
+export async function probeAll(
+  call: Call,
+  probes: readonly EngineProbe[],
+  budgetMs: number,
+): Promise<EngineReport[]> {
+  const limitMs = Math.max(1, Math.min(budgetMs, call.remainingMs() - RESERVE_MS));
+  const asked = await Promise.all(probes.map((probe) => report(call, probe, limitMs)));
+  return ENGINE_ORDER.map(
+    (engine) => asked.find((one) => one.engine === engine) ?? unasked(engine, "not configured"),
+  );
+}
+
+async function report(call: Call, engine: EngineProbe, limitMs: number): Promise<EngineReport> {
+  const { name, title, probe } = engine;
+  try {
+    const { version, latency_ms } = await within(call, limitMs, title, async (own) =>
+      (await probe()).probe(own),
+    );
+    return { engine: name, status: "connected", version, latency_ms, code: null, message: null };
+  } catch (error) {
+    if (call.signal.aborted) throw abortError(call.signal.reason);
+    const { code, message } = toOpsError(error);
+    return { ...unasked(name, "disconnected"), code, message };
+  }
+}
+
+function unasked(engine: EngineName, status: DatabaseState): EngineReport {
+  return { engine, status, version: null, latency_ms: null, code: null, message: null };
+}
+
+/**
+ * The work's result within `limitMs`, else `unreachable`. The work is told through its call's signal, but not trusted to
+ * listen: what comes later is dropped.
+ */
+async function within<T>(
+  call: Call,
+  limitMs: number,
+  title: string,
+  work: (own: Call) => Promise<T>,
+): Promise<T> {
+  const over = new AbortController();
+  const signal = AbortSignal.any([call.signal, over.signal]);
+  const { actor, progress, log } = call;
+  const own = createCall({ actor, signal, timeoutMs: limitMs + RESERVE_MS, progress, log });
+  const { promise: ended, reject } = Promise.withResolvers<never>();
+  signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  const late = new OpsError({
+    code: "unreachable",
+    message: `${title} gave no answer within ${Math.round(limitMs)} ms`,
+  });
+  const timer = setTimeout(() => over.abort(late), limitMs);
+  if (signal.aborted) reject(signal.reason);
+  try {
+    return await Promise.race([work(own), ended]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,165 @@
+import { hostname, userInfo } from "node:os";
+import { abortError, createCall, type LogLevel } from "./call.ts";
+import type { Context, Globals, Result } from "./commands/command.ts";
+import { EXIT_CODES, OpsError, toOpsError } from "./errors.ts";
+import { TOOL_VERSION } from "./package.ts";
+
+/** Nobody reads stdout any more (EPIPE): end quietly, with success. */
+class ReaderGone extends Error {}
+
+interface Process {
+  abort: AbortController;
+  globals: Globals;
+  redact(text: string): string;
+  context: Context | undefined;
+}
+
+/**
+ * Runs one command line and sets the process's exit code; the only place that maps an error to one. Never calls
+ * process.exit(), which would cut what is still in the pipes.
+ */
+export async function main(argv: readonly string[]): Promise<void> {
+  const state: Process = {
+    abort: new AbortController(),
+    globals: { color: true, input: true, json: argv.includes("--json"), verbose: argv.includes("-v") },
+    redact: (text) => text,
+    context: undefined,
+  };
+  handleSignals(state);
+  handleClosedPipe(state);
+  try {
+    if (argv.length === 1 && argv[0] === "--version") {
+      process.stdout.write(`${TOOL_VERSION}\n`);
+      return;
+    }
+    const { runCli } = await import("./cli.ts");
+    await runCli(argv, (globals) => openContext(state, globals), finish);
+  } catch (error) {
+    const reason: unknown = state.abort.signal.aborted ? state.abort.signal.reason : error;
+    if (!(reason instanceof ReaderGone))
+      reportError(state, toOpsError(state.abort.signal.aborted ? abortError(reason) : error));
+  } finally {
+    await state.context?.app.close();
+    process.removeAllListeners("SIGINT");
+    process.removeAllListeners("SIGTERM");
+  }
+}
+
+async function openContext(state: Process, globals: Globals): Promise<Context> {
+  state.globals = globals;
+  const [{ loadConfig }, { redactor }, { createIo }, { createProgress }, { App }] = await Promise.all([
+    import("./config/load.ts"),
+    import("./config/redact.ts"),
+    import("./output/io.ts"),
+    import("./output/progress.ts"),
+    import("./app.ts"),
+  ]);
+  const config = await loadConfig(globals, process.env, process.cwd());
+  state.redact = redactor(config.secrets);
+  const level = (config.text("OBS_AGENT_LOG_LEVEL")?.toUpperCase() ?? "WARNING") as LogLevel;
+  const io = createIo({
+    color: globals.color,
+    quiet: globals.quiet === true,
+    logLevel: globals.verbose ? "DEBUG" : globals.quiet ? "ERROR" : level,
+    redact: state.redact,
+  });
+  const progress = createProgress(io.stderrIsTty && !process.env["CI"] && !globals.quiet);
+  const call = createCall({
+    actor: actorName(),
+    timeoutMs: globals.timeout,
+    signal: state.abort.signal,
+    progress: (event) => progress.update(event),
+    log: (levelOfLine, message, fields) => io.log(levelOfLine, message, fields),
+  });
+  // the deadline ends the command like a signal does
+  call.signal.addEventListener("abort", () => state.abort.abort(abortError(call.signal.reason)), {
+    once: true,
+  });
+  state.context = { app: new App(config, io), call, io, globals };
+  return state.context;
+}
+
+/** Prints a result: one JSON object, or what a person reads; then what was missing. */
+async function finish(context: Context, result: Result, strict: boolean): Promise<void> {
+  const { io, globals } = context;
+  if (globals.json) await io.out(`${JSON.stringify(result.data, null, io.stdoutIsTty ? 2 : undefined)}\n`);
+  else await result.render(io);
+  const degraded = result.degraded ?? [];
+  for (const { engine, message } of degraded) {
+    io.note(`${io.style("yellow", "warning:", "stderr")} ${engine} is missing here: ${message}`);
+  }
+  if (result.failure) throw result.failure;
+  const code = result.code ?? (strict && degraded.length > 0 ? "partial" : undefined);
+  if (code) process.exitCode = EXIT_CODES[code];
+}
+
+function reportError(state: Process, error: OpsError): void {
+  const message = state.redact(error.message);
+  const hint = error.hint === undefined ? null : state.redact(error.hint);
+  if (state.globals.json) {
+    const { code, engine = null, exitCode } = error;
+    process.stderr.write(`${JSON.stringify({ code, message, hint, engine, exit_code: exitCode })}\n`);
+  } else {
+    process.stderr.write(`error: ${printable(message)}\n${hint === null ? "" : `Try: ${printable(hint)}\n`}`);
+    if (state.globals.verbose) process.stderr.write(`${state.redact(stackOf(error))}\n`);
+  }
+  process.exitCode = error.exitCode;
+}
+
+/** Messages may quote what was typed: nothing a terminal acts on leaves in them (output/escape.ts, without loading it). */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, (character) =>
+    character === "\n" ? character : JSON.stringify(character).slice(1, -1),
+  );
+}
+
+/** Stack lines only: the causes of driver errors may print values. */
+function stackOf(error: OpsError): string {
+  const frames = (stack: string | undefined) =>
+    (stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+  const cause = error.cause instanceof Error ? ["caused by:", ...frames(error.cause.stack)] : [];
+  return [...frames(error.stack), ...cause].join("\n");
+}
+
+/** First signal: say so, abort, let the command clean up. Second: end at once, as the signal would have. */
+function handleSignals(state: Process): void {
+  for (const [signal, code] of [
+    ["SIGINT", "interrupted"],
+    ["SIGTERM", "terminated"],
+  ] as const) {
+    let seen = false;
+    const onSignal = () => {
+      if (seen) {
+        process.removeListener(signal, onSignal);
+        process.kill(process.pid, signal);
+        return;
+      }
+      seen = true;
+      process.exitCode = EXIT_CODES[code];
+      state.abort.abort(new OpsError({ code, message: `${signal}: stopping; once more ends at once` }));
+    };
+    process.on(signal, onSignal);
+  }
+}
+
+function handleClosedPipe(state: Process): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") state.abort.abort(new ReaderGone());
+    else
+      state.abort.abort(
+        new OpsError({ code: "failed", message: `stdout cannot be written (${error.code})` }),
+      );
+  });
+  process.stderr.on("error", () => {
+    // there is no channel left to say that there is no channel left
+  });
+}
+
+function actorName(): string {
+  try {
+    return `${userInfo().username}@${hostname()}`;
+  } catch {
+    // a user id without a name, as in many containers
+    return `${process.getuid?.() ?? "unknown"}@${hostname()}`;
+  }
+}

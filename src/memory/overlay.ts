@@ -1,0 +1,220 @@
+import type { Agent, EventView, MemoryRecord, RecordView } from "./model.ts";
+import type { MemoryStore, RecordFilter, SimilarIssue } from "./port.ts";
+
+/**
+ * A store with the writes that are still on their way to it laid over: what was remembered is seen at once, and what was forgotten is
+ * not seen any more, before the store itself knows.
+ * @param queued a store that holds just the queued writes
+ * @param forgotten ids of records that a queued write forgets
+ */
+export function overlay(
+  store: MemoryStore,
+  queued: MemoryStore,
+  forgotten: ReadonlySet<string>,
+): MemoryStore {
+  const visible = <T extends { id: string }>(rows: readonly T[]) =>
+    rows.filter(({ id }) => !forgotten.has(id));
+
+  /** Records of the store among the queued ones: their events add up. */
+  async function merged(
+    call: Parameters<MemoryStore["byIds"]>[0],
+    ids: readonly string[],
+  ): Promise<RecordView[]> {
+    const [stored, waiting] = await Promise.all([store.byIds(call, ids), queued.byIds(call, ids)]);
+    return mergeRecords(visible(stored), waiting);
+  }
+
+  return {
+    engine: store.engine,
+
+    apply: (call, writes) => store.apply(call, writes),
+
+    async agents(call, status) {
+      const [stored, waiting] = await Promise.all([store.agents(call), queued.agents(call)]);
+      const agents = new Map(stored.map((agent) => [agent.name, agent]));
+      for (const agent of waiting) agents.set(agent.name, mergeAgents(agents.get(agent.name), agent));
+      return [...agents.values()]
+        .filter((agent) => status === undefined || agent.status === status)
+        .sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+
+    async records(call, filter, page) {
+      const waiting = await queued.records(call, {}, { limit: page.offset + page.limit, offset: 0 });
+      const touched = await merged(
+        call,
+        waiting.map(({ id }) => id),
+      );
+      const touchedIds = new Set(touched.map(({ id }) => id));
+      const wanted = page.offset + page.limit + touchedIds.size + forgotten.size;
+      const stored = visible(await store.records(call, filter, { limit: wanted, offset: 0 }));
+      return [
+        ...touched.filter((record) => passes(record, filter)),
+        ...stored.filter(({ id }) => !touchedIds.has(id)),
+      ]
+        .sort((a, b) => b.lastSeen - a.lastSeen || (a.id < b.id ? 1 : -1))
+        .slice(page.offset, page.offset + page.limit);
+    },
+
+    async events(call, filter, page) {
+      const all = { limit: page.offset + page.limit + forgotten.size, offset: 0 };
+      const [stored, waiting] = await Promise.all([
+        store.events(call, filter, all),
+        queued.events(call, filter, all),
+      ]);
+      const known = new Set(waiting.map(({ id }) => id));
+      const kept = stored.filter((event) => !known.has(event.id) && !forgotten.has(event.recordId));
+      return [...waiting, ...kept].sort(newestFirst).slice(page.offset, page.offset + page.limit);
+    },
+
+    byIds: merged,
+
+    async *export(call) {
+      const waiting = new Map<string, EventView>();
+      for await (const event of queued.export(call)) waiting.set(event.id, event);
+      for await (const event of store.export(call)) {
+        if (!forgotten.has(event.recordId) && !waiting.has(event.id)) yield event;
+      }
+      yield* waiting.values();
+    },
+
+    async keyMatches(call, foldedKey, filter, limit) {
+      const [stored, waiting] = await Promise.all([
+        store.keyMatches(call, foldedKey, filter, limit + forgotten.size),
+        queued.keyMatches(call, foldedKey, filter, limit),
+      ]);
+      const found = new Map([...visible(stored), ...waiting].map((match) => [match.id, match]));
+      return [...found.values()].sort((a, b) => Number(b.exact) - Number(a.exact)).slice(0, limit);
+    },
+
+    async terms(call, terms) {
+      const [stored, waiting] = await Promise.all([store.terms(call, terms), queued.terms(call, terms)]);
+      const frequencies = new Map(stored.frequencies);
+      for (const [term, df] of waiting.frequencies) frequencies.set(term, (frequencies.get(term) ?? 0) + df);
+      return {
+        documents: stored.documents + waiting.documents,
+        titleLength: stored.titleLength + waiting.titleLength,
+        bodyLength: stored.bodyLength + waiting.bodyLength,
+        frequencies,
+      };
+    },
+
+    async candidates(call, terms, filter, limit) {
+      const [stored, waiting] = await Promise.all([
+        store.candidates(call, terms, filter, limit),
+        queued.candidates(call, terms, filter, limit),
+      ]);
+      const known = new Set(waiting.map(({ id }) => id));
+      return [...waiting, ...visible(stored).filter(({ id }) => !known.has(id))].slice(0, limit);
+    },
+
+    async similar(call, type, since, limit) {
+      const [stored, waiting] = await Promise.all([
+        store.similar(call, type, since, limit + forgotten.size),
+        queued.similar(call, type, since, limit),
+      ]);
+      return mergeSimilar(stored, waiting).slice(0, limit);
+    },
+
+    async successCounts(call, type, since) {
+      const [stored, waiting] = await Promise.all([
+        store.successCounts(call, type, since),
+        queued.successCounts(call, type, since),
+      ]);
+      return {
+        total: stored.total + waiting.total,
+        successes: stored.successes + waiting.successes,
+        failures: stored.failures + waiting.failures,
+      };
+    },
+
+    async counts(call) {
+      const [stored, waiting] = await Promise.all([store.counts(call), queued.counts(call)]);
+      const records = await queued.records(call, {}, { limit: waiting.records, offset: 0 });
+      const known = new Set(
+        (
+          await store.byIds(
+            call,
+            records.map(({ id }) => id),
+          )
+        ).map(({ id }) => id),
+      );
+      const gone = await store.byIds(call, [...forgotten]);
+      const added = records.filter(({ id }) => !known.has(id));
+      const isIssue = ({ key }: MemoryRecord) => key.startsWith("issue:");
+      let issues = stored.issues;
+      for (const key of new Set(added.filter(isIssue).map((record) => record.key))) {
+        const [match] = await store.keyMatches(call, key.toLowerCase(), {}, 1);
+        if (!match?.exact) issues += 1;
+      }
+      const agents = new Set(
+        [...(await store.agents(call)), ...(await queued.agents(call))].map(({ name }) => name),
+      );
+      return {
+        records: stored.records + added.length - gone.length,
+        fixes: stored.fixes + added.filter(isIssue).length - gone.filter(isIssue).length,
+        events: stored.events + waiting.events - gone.reduce((sum, { occurrences }) => sum + occurrences, 0),
+        agents: agents.size,
+        issues,
+      };
+    },
+  };
+}
+
+const newestFirst = (a: EventView, b: EventView) => b.at - a.at || (a.id < b.id ? 1 : -1);
+
+function mergeRecords(stored: readonly RecordView[], waiting: readonly RecordView[]): RecordView[] {
+  const records = new Map(stored.map((record) => [record.id, record]));
+  for (const record of waiting) {
+    const known = records.get(record.id);
+    const latest = known && known.lastSeen > record.lastSeen ? known : record;
+    records.set(record.id, {
+      ...latest,
+      occurrences: record.occurrences + (known?.occurrences ?? 0),
+      successes: record.successes + (known?.successes ?? 0),
+      failures: record.failures + (known?.failures ?? 0),
+      firstSeen: Math.min(record.firstSeen, known?.firstSeen ?? record.firstSeen),
+    });
+  }
+  return [...records.values()];
+}
+
+function mergeAgents(stored: Agent | undefined, waiting: Agent): Agent {
+  if (!stored) return waiting;
+  const latest = stored.lastSeen > waiting.lastSeen ? stored : waiting;
+  return {
+    name: stored.name,
+    // a queued heartbeat names no server
+    server: latest.server ?? stored.server ?? waiting.server,
+    status: latest.status,
+    lastSeen: latest.lastSeen,
+  };
+}
+
+function mergeSimilar(stored: readonly SimilarIssue[], waiting: readonly SimilarIssue[]): SimilarIssue[] {
+  const issues = new Map(stored.map((issue) => [issue.key, issue]));
+  for (const issue of waiting) {
+    const known = issues.get(issue.key);
+    const latest = known && known.lastSeen > issue.lastSeen ? known : issue;
+    issues.set(issue.key, {
+      ...latest,
+      occurrences: issue.occurrences + (known?.occurrences ?? 0),
+      successes: issue.successes + (known?.successes ?? 0),
+      failures: issue.failures + (known?.failures ?? 0),
+    });
+  }
+  return [...issues.values()].sort(
+    (a, b) => b.occurrences - a.occurrences || b.lastSeen - a.lastSeen || (a.key < b.key ? -1 : 1),
+  );
+}
+
+function passes(record: RecordView, filter: RecordFilter): boolean {
+  const folded = record.key.toLowerCase();
+  const issue = folded.startsWith("issue:") ? folded.slice(6) : folded;
+  return (
+    (filter.since === undefined || record.lastSeen >= filter.since) &&
+    (filter.success === undefined || record.success === filter.success) &&
+    (filter.issue === undefined || issue.includes(filter.issue)) &&
+    (filter.record === undefined || record.id === filter.record) &&
+    (filter.agent === undefined || record.agent === filter.agent)
+  );
+}

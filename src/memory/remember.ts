@@ -1,0 +1,110 @@
+import { usageError } from "../errors.ts";
+import { digestOf, newEventId, recordId } from "./ids.ts";
+import type { NewWrite } from "./journal.ts";
+import {
+  checkContent,
+  checkId,
+  checkKey,
+  checkMetadata,
+  checkTags,
+  MAX_NAME_BYTES,
+  MAX_TEXT_BYTES,
+  optionalText,
+} from "./limits.ts";
+import { NAMESPACE } from "./model.ts";
+
+/** What a client says of one event and its record. Everything but key and content may be missing. */
+export interface RememberInput {
+  key: unknown;
+  content: unknown;
+  details?: unknown;
+  success?: unknown;
+  agent?: unknown;
+  server?: unknown;
+  tags?: unknown;
+  metadata?: unknown;
+  /** ms */
+  at?: number | undefined;
+  id?: unknown;
+  eventId?: unknown;
+}
+
+export type RememberWrite = Extract<NewWrite, { kind: "remember" }>;
+
+/** How messages name the fields: flags on the command line, JSON names in an import. */
+export type FieldNames = Record<keyof RememberInput, string>;
+
+/**
+ * Checks an input and makes the write of it.
+ * @param defaultEventId used when the input names none
+ * @throws OpsError `usage` naming the field
+ */
+export function rememberWrite(
+  input: RememberInput,
+  names: FieldNames,
+  now: number,
+  defaultEventId?: string,
+): RememberWrite {
+  const key = checkKey(input.key, names.key);
+  const content = checkContent(input.content, names.content);
+  const details = optionalText(input.details, names.details, MAX_TEXT_BYTES);
+  const metadata = checkMetadata(input.metadata, names.metadata);
+  const record = {
+    id: given(input.id) ? checkId(input.id, names.id) : recordId(NAMESPACE, key, content, details),
+    namespace: NAMESPACE,
+    key,
+    content,
+    details,
+  };
+  const event = {
+    agent:
+      optionalText(input.agent, names.agent, MAX_NAME_BYTES) ?? textIn(metadata, "agent", names.metadata),
+    server:
+      optionalText(input.server, names.server, MAX_NAME_BYTES) ?? textIn(metadata, "server", names.metadata),
+    success: successOf(input.success, metadata, content, names.success),
+    tags: checkTags(input.tags, names.tags),
+    metadata,
+  };
+  const id = given(input.eventId)
+    ? checkId(input.eventId, names.eventId)
+    : (defaultEventId ?? newEventId(now));
+  return {
+    kind: "remember",
+    record,
+    event: { id, ...event, at: input.at ?? now },
+    // without the time: sending the same again, now with another default time, is no conflict
+    digest: digestOf([record, event]),
+  };
+}
+
+const given = (value: unknown) => value !== undefined && value !== null;
+
+/** The guides put agent and server into the metadata. */
+function textIn(metadata: Record<string, unknown>, name: string, field: string): string | null {
+  const value = metadata[name];
+  return typeof value === "string" ? optionalText(value, `${field}: ${name}`, MAX_NAME_BYTES) : null;
+}
+
+function successOf(
+  value: unknown,
+  metadata: Record<string, unknown>,
+  content: string,
+  field: string,
+): boolean | null {
+  if (typeof value === "boolean") return value;
+  if (given(value)) throw usageError(`${field} must be true, false or null`);
+  if (typeof metadata["success"] === "boolean") return metadata["success"];
+  return successInWords(content);
+}
+
+const FAILURE =
+  /\b(?:fail(?:s|ed|ure|ing)?|unsuccessful(?:ly)?|unresolved|(?:did|does|do)(?: not|n't) (?:work|help|fix|solve)|not (?:fixed|resolved|solved|working)|no (?:effect|luck)|still (?:broken|failing|happens|occurs))\b/i;
+const SUCCESS =
+  /\b(?:success(?:ful(?:ly)?)?|succeeded|fixed|resolved|solved|works|worked|working (?:now|again))\b/i;
+
+/** What the wording of a solution says of its outcome; null when it says nothing, or both. */
+export function successInWords(content: string): boolean | null {
+  const failed = FAILURE.test(content);
+  const succeeded = SUCCESS.test(content.replace(new RegExp(FAILURE.source, "gi"), ""));
+  return failed === succeeded ? null : succeeded;
+}

@@ -1,0 +1,38 @@
+/** Times and amounts as people read them; JSON carries the raw numbers. */
+
+const UNITS: readonly (readonly [ms: number, unit: string])[] = [
+  [86_400_000, "d"],
+  [3_600_000, "h"],
+  [60_000, "m"],
+  [1000, "s"],
+];
+
+/** An age in its largest unit: `3d`, `5h`, `12m`, `40s`, `0s`. */
+export function age(ms: number): string {
+  const [size, unit] = UNITS.find(([size]) => ms >= size) ?? [1000, "s"];
+  return `${Math.floor(Math.max(0, ms) / size)}${unit}`;
+}
+
+/** `1.5 MiB`; whole bytes below 1 KiB. */
+export function bytes(count: number): string {
+  let value = count;
+  for (const unit of ["B", "KiB", "MiB", "GiB"]) {
+    if (value < 1024 || unit === "GiB") return unit === "B" ? `${value} B` : `${value.toFixed(1)} ${unit}`;
+    value /= 1024;
+  }
+  return `${count} B`;
+}
+
+/** `83 %`; `–` when nothing is known. */
+export function percent(rate: number | null): string {
+  return rate === null ? "–" : `${Math.round(rate * 100)} %`;
+}
+
+/** ✓ worked, ✗ failed, ? unknown. */
+export function outcome(success: boolean | null): string {
+  return success === null ? "?" : success ? "✓" : "✗";
+}
+
+export function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

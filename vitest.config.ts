@@ -1,0 +1,22 @@
+import { defineConfig } from "vitest/config";
+
+/** Neo4j Community has one database, so the tests that use it run one after another, beside the others. */
+const NEO4J = ["test/**/*neo4j*.test.ts", "test/**/stack*.test.ts"];
+const CAMPAIGNS = "test/fault/**/*.campaign.test.ts";
+
+export default defineConfig({
+  test: {
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    projects: [
+      {
+        extends: true,
+        test: { name: "parallel", include: ["test/**/*.test.ts"], exclude: [...NEO4J, CAMPAIGNS], maxWorkers: 2 },
+      },
+      {
+        extends: true,
+        test: { name: "neo4j", include: NEO4J, exclude: [CAMPAIGNS], fileParallelism: false, maxWorkers: 1 },
+      },
+    ],
+  },
+});
