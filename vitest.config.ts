@@ -6,6 +6,7 @@ const CAMPAIGNS = "test/fault/**/*.campaign.test.ts";
 
 export default defineConfig({
   test: {
+    globalSetup: ["test/support/build.ts"],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     projects: [
