@@ -144,10 +144,10 @@ export async function runCli(argv: readonly string[], open: OpenContext, finish:
       program.outputHelp();
       return;
     }
-    program.parse(args, { from: "user" });
+    await program.parseAsync(args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw usageOf(error, args);
+    if (error.exitCode !== 0) throw usageOf(error, args, program);
   }
   await work;
 }
@@ -183,7 +183,7 @@ function restoreTexts(received: unknown[]): { positional: string[]; options: Rec
     if (typeof value === "string") return value.replace(/^\0/, "");
     return Array.isArray(value) ? value.map(restore) : value;
   };
-  const options = received.at(-2) as Record<string, unknown>;
+  const options = optionsOf(received.at(-1) as Command);
   const positional = received
     .slice(0, -2)
     .flatMap((value) => (value === undefined ? [] : restore(value))) as string[];
@@ -193,9 +193,29 @@ function restoreTexts(received: unknown[]): { positional: string[]; options: Rec
   };
 }
 
+/**
+ * The options of a command. Commander gives `--limit` of `fixes similar x --limit 1` to `fixes`, which has one too.
+ * @throws OpsError `usage` for a flag that only the parent knows: it would be ignored
+ */
+function optionsOf(command: Command): Record<string, unknown> {
+  const options = command.opts();
+  const { parent } = command;
+  for (const option of parent?.parent ? parent.options : []) {
+    const name = option.attributeName();
+    if (parent!.getOptionValueSource(name) !== "cli") continue;
+    if (!command.options.some((own) => own.attributeName() === name))
+      throw usageError(`${option.long} is no option of ${parent!.name()} ${command.name()}`);
+    options[name] = parent!.getOptionValue(name);
+  }
+  return options;
+}
+
 /** A commander error as ours: its first line without `error: `, its suggestion as the hint. */
-function usageOf(error: CommanderError, args: readonly string[]) {
-  const [first = "", ...rest] = error.message.replace(/^error: /, "").split("\n");
+function usageOf(error: CommanderError, args: readonly string[], program: Command) {
+  const [first = "", ...rest] = error.message
+    .replace(/^error: /, "")
+    .replaceAll("\0", "")
+    .split("\n");
   const suggestion = /\(Did you mean (.+)\?\)/.exec(rest.join(" "))?.[1];
   if (suggestion) return usageError(first, `did you mean ${suggestion}?`);
   if (error.code === "commander.unknownOption") {
@@ -205,9 +225,10 @@ function usageOf(error: CommanderError, args: readonly string[]) {
     );
   }
   if (error.code === "commander.unknownCommand" || error.code === "commander.excessArguments") {
-    const known = suggest(commandName(args) ?? "", COMMAND_NAMES);
-    const isTop = error.code === "commander.unknownCommand";
-    return usageError(first, (isTop ? known : undefined) ?? "see --help; quote a text of several words");
+    const command = program.commands.find((one) => one.name() === commandName(args));
+    const names = command?.commands.map((sub) => sub.name()) ?? COMMAND_NAMES;
+    const word = command ? /but got \d+: ([^,]*?)[,.]/.exec(first)?.[1] : commandName(args);
+    return usageError(first, suggest(word ?? "", names) ?? "see --help; quote a text of several words");
   }
   return usageError(first, "see --help");
 }

@@ -67,7 +67,7 @@ export class OpsError extends Error {
 }
 
 /** Bad input: names the field, the limit and what to do. Exit code 2. */
-export function usageError(message: string, hint?: string): OpsError {
+export function usageError(message: string, hint = "see --help"): OpsError {
   return new OpsError({ code: "usage", message, hint });
 }
 

@@ -28,13 +28,15 @@ const COLUMNS: readonly Column<AgentRow>[] = [
   },
 ];
 
+const DEFAULT_STALE_MS = 3_600_000;
+
 export function define(command: Command, run: Run): void {
   command
     .option("--status <status>", "only agents of this status")
-    .option("--stale <duration>", "age from which an agent is marked ⚠", duration("--stale"), 3_600_000)
+    .option("--stale <duration>", "age from which an agent is marked ⚠ (default: 60m)", duration("--stale"))
     .option(...STRICT)
     .addHelpText("after", "\nExamples:\n  opsctl agents --stale 60m\n  opsctl agents heartbeat obs-agent-1")
-    .action(run<{ status?: string; stale: number }>(list));
+    .action(run<{ status?: string; stale?: number }>(list));
   command
     .command("heartbeat")
     .description("say that an agent is alive")
@@ -43,10 +45,10 @@ export function define(command: Command, run: Run): void {
     .action(run<{ strict?: boolean }>(heartbeat));
 }
 
-async function list({ app, call }: Context, _args: string[], options: { status?: string; stale: number }) {
+async function list({ app, call }: Context, _args: string[], options: { status?: string; stale?: number }) {
   const { value, degraded } = await app.stores().read(call, (store) => store.agents(call, options.status));
   const now = Date.now();
-  const rows = value.map((agent) => agentRow(agent, now, options.stale));
+  const rows = value.map((agent) => agentRow(agent, now, options.stale ?? DEFAULT_STALE_MS));
   const data: v.InferOutput<typeof agents> = { agents: rows, count: rows.length, degraded };
   return { data, render: (io: Context["io"]) => printTable(io, COLUMNS, rows), degraded };
 }

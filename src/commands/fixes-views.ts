@@ -6,6 +6,9 @@ import { printTable } from "../output/table.ts";
 import { type Context, integer, type Run, STRICT, time } from "./command.ts";
 import { ISSUE_COLUMNS, issueRow, rateOf } from "./rows.ts";
 
+/** The window of `fixes patterns`: 7 days. */
+const DEFAULT_WINDOW_MS = 7 * 86_400_000;
+
 /** `fixes similar`, `fixes patterns`, `fixes success-rate`. */
 export function defineViewCommands(fixes: Command, run: Run): void {
   fixes
@@ -18,15 +21,10 @@ export function defineViewCommands(fixes: Command, run: Run): void {
   fixes
     .command("patterns")
     .description("the issues that occur most")
-    .option(
-      "--since <time>",
-      "seen since: an age such as 7d, or a time",
-      time("--since"),
-      time("--since")("7d"),
-    )
+    .option("--since <time>", "seen since: an age, or a time (default: 7d)", time("--since"))
     .option("--limit <n>", "rows", integer("--limit", 1, 10_000), 20)
     .option(...STRICT)
-    .action(run<{ since: number; limit: number }>(showPatterns));
+    .action(run<{ since?: number; limit: number }>(showPatterns));
   fixes
     .command("success-rate")
     .description("how often fixes worked")
@@ -47,15 +45,16 @@ async function similar({ app, call }: Context, [type]: string[], { limit }: { li
 async function showPatterns(
   { app, call }: Context,
   _args: string[],
-  options: { since: number; limit: number },
+  options: { since?: number; limit: number },
 ) {
+  const since = options.since ?? Date.now() - DEFAULT_WINDOW_MS;
   const { value, degraded } = await app
     .stores()
-    .read(call, (store) => store.similar(call, "", options.since, options.limit));
+    .read(call, (store) => store.similar(call, "", since, options.limit));
   const rows = value.map(issueRow);
   const data: v.InferOutput<typeof patterns> = {
-    since: isoTime(options.since),
-    since_ms: options.since,
+    since: isoTime(since),
+    since_ms: since,
     patterns: rows,
     count: rows.length,
     degraded,

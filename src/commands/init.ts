@@ -9,6 +9,7 @@ import { type Context, collect, type Run } from "./command.ts";
 import { engineNames } from "./engines.ts";
 import { initEngine } from "./init-engine.ts";
 import { listSets } from "./init-list.ts";
+import { noteLeftover } from "./leftover.ts";
 
 export interface InitOptions {
   dryRun?: boolean;
@@ -50,6 +51,7 @@ async function init(context: Context, given: string[], options: InitOptions) {
   for (const name of names) requireConfigured(context, name);
   const rows: EngineRow[] = [];
   for (const name of names) rows.push(await initEngine(context, name, redisSettings, options));
+  await noteLeftover(context);
   const data: Initialized = {
     dry_run: options.dryRun === true,
     changed: rows.some(({ status }) => status === "initialized"),

@@ -6,6 +6,7 @@ import { collectStats } from "../health/stats.ts";
 import { bytes } from "../output/human.ts";
 import { type Column, printTable } from "../output/table.ts";
 import { type Context, type Run, STRICT } from "./command.ts";
+import { noteLeftover } from "./leftover.ts";
 import { engineProbes } from "./probes.ts";
 
 type Stats = v.InferOutput<typeof stats>;
@@ -21,6 +22,7 @@ async function show(context: Context) {
   const { app, call } = context;
   const stores = app.stores();
   const { value: counts, degraded } = await stores.read(call, (store) => store.counts(call));
+  await noteLeftover(context);
   const { engines, files } = await collectStats(call, {
     probes: engineProbes(app),
     files: [

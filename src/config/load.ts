@@ -46,6 +46,7 @@ interface Source {
 }
 
 const FILE_NAME = "opsctl.toml";
+const HELP_SETTINGS = "correct it; `opsctl help environment` explains every name";
 
 /**
  * Resolves every setting: profile named by `--profile` > environment > `.env` beside the config file > `[default]` of the
@@ -252,17 +253,21 @@ function trimmedSecret(form: string, text: string): string {
 }
 
 function checkValue({ name, type, min, max }: Setting, value: string, label: string): void {
-  if (/[\0\r\n]/.test(value)) throw usageError(`${name} (${label}) holds a line break or NUL byte`);
+  if (/[\0\r\n]/.test(value))
+    throw usageError(`${name} (${label}) holds a line break or NUL byte`, "remove it");
   if (type === "integer") {
     const number = Number(value);
     if (!/^\d+$/.test(value) || number < (min ?? 0) || number > (max ?? Number.MAX_SAFE_INTEGER)) {
-      throw usageError(`${name} (${label}): "${value}" is not a whole number from ${min} to ${max}`);
+      throw usageError(
+        `${name} (${label}): "${value}" is not a whole number from ${min} to ${max}`,
+        HELP_SETTINGS,
+      );
     }
   }
   if (type === "duration") {
     const ms = parseDuration(value, name);
     if (ms < (min ?? 0) || ms > (max ?? Number.POSITIVE_INFINITY)) {
-      throw usageError(`${name} (${label}): "${value}" is outside ${min} ms to ${max} ms`);
+      throw usageError(`${name} (${label}): "${value}" is outside ${min} ms to ${max} ms`, HELP_SETTINGS);
     }
   }
   if (type === "level" && !/^(DEBUG|INFO|WARNING|ERROR)$/i.test(value)) {

@@ -1,5 +1,9 @@
-import type { Agent, EventView, MemoryRecord, RecordView } from "./model.ts";
+import type { Call } from "../call.ts";
+import { type Agent, type EventView, issueOf, type MemoryRecord, type RecordView } from "./model.ts";
 import type { MemoryStore, RecordFilter, SimilarIssue } from "./port.ts";
+
+/** Events of one forgotten record that are looked at. */
+const FORGOTTEN_EVENTS = 10_000;
 
 /**
  * A store with the writes that are still on their way to it laid over: what was remembered is seen at once, and what was forgotten is
@@ -22,6 +26,16 @@ export function overlay(
   ): Promise<RecordView[]> {
     const [stored, waiting] = await Promise.all([store.byIds(call, ids), queued.byIds(call, ids)]);
     return mergeRecords(visible(stored), waiting);
+  }
+
+  /** Events that the store still counts although their record is forgotten. */
+  async function forgottenEvents(call: Call, type: string, since: number | undefined): Promise<EventView[]> {
+    const events: EventView[] = [];
+    for (const record of forgotten) {
+      const filter = { record, issue: type, ...(since === undefined ? {} : { since }) };
+      events.push(...(await store.events(call, filter, { limit: FORGOTTEN_EVENTS, offset: 0 })));
+    }
+    return events;
   }
 
   return {
@@ -108,22 +122,46 @@ export function overlay(
     },
 
     async similar(call, type, since, limit) {
-      const [stored, waiting] = await Promise.all([
+      const [stored, waiting, gone] = await Promise.all([
         store.similar(call, type, since, limit + forgotten.size),
         queued.similar(call, type, since, limit),
+        forgottenEvents(call, type, since),
       ]);
-      return mergeSimilar(stored, waiting).slice(0, limit);
+      const kept: SimilarIssue[] = [];
+      for (const issue of stored) {
+        const events = gone.filter(({ record }) => record.key === issue.key);
+        if (events.length === 0) kept.push(issue);
+        if (events.length === 0 || events.length >= issue.occurrences) continue;
+        const counts = countOutcomes(events);
+        const rest = await store.records(
+          call,
+          { issue: foldedIssue(issue.key) },
+          { limit: 1 + forgotten.size, offset: 0 },
+        );
+        const newest = visible(rest).find(({ key }) => key === issue.key);
+        kept.push({
+          ...issue,
+          solution: newest?.content ?? issue.solution,
+          lastSeen: newest?.lastSeen ?? issue.lastSeen,
+          occurrences: issue.occurrences - counts.total,
+          successes: issue.successes - counts.successes,
+          failures: issue.failures - counts.failures,
+        });
+      }
+      return mergeSimilar(kept, waiting).slice(0, limit);
     },
 
     async successCounts(call, type, since) {
-      const [stored, waiting] = await Promise.all([
+      const [stored, waiting, gone] = await Promise.all([
         store.successCounts(call, type, since),
         queued.successCounts(call, type, since),
+        forgottenEvents(call, type ?? "", since),
       ]);
+      const counts = countOutcomes(gone);
       return {
-        total: stored.total + waiting.total,
-        successes: stored.successes + waiting.successes,
-        failures: stored.failures + waiting.failures,
+        total: stored.total + waiting.total - counts.total,
+        successes: stored.successes + waiting.successes - counts.successes,
+        failures: stored.failures + waiting.failures - counts.failures,
       };
     },
 
@@ -140,7 +178,7 @@ export function overlay(
       );
       const gone = await store.byIds(call, [...forgotten]);
       const added = records.filter(({ id }) => !known.has(id));
-      const isIssue = ({ key }: MemoryRecord) => key.startsWith("issue:");
+      const isIssue = ({ key }: MemoryRecord) => issueOf(key) !== null;
       let issues = stored.issues;
       for (const key of new Set(added.filter(isIssue).map((record) => record.key))) {
         const [match] = await store.keyMatches(call, key.toLowerCase(), {}, 1);
@@ -207,9 +245,20 @@ function mergeSimilar(stored: readonly SimilarIssue[], waiting: readonly Similar
   );
 }
 
+function countOutcomes(events: readonly EventView[]) {
+  return {
+    total: events.length,
+    successes: events.filter(({ success }) => success === true).length,
+    failures: events.filter(({ success }) => success === false).length,
+  };
+}
+
+function foldedIssue(key: string): string {
+  return (issueOf(key) ?? key).toLowerCase();
+}
+
 function passes(record: RecordView, filter: RecordFilter): boolean {
-  const folded = record.key.toLowerCase();
-  const issue = folded.startsWith("issue:") ? folded.slice(6) : folded;
+  const issue = foldedIssue(record.key);
   return (
     (filter.since === undefined || record.lastSeen >= filter.since) &&
     (filter.success === undefined || record.success === filter.success) &&

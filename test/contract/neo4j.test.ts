@@ -1,7 +1,7 @@
-import { setsOf } from "../../src/migrate/sets.ts";
-import { applySets } from "../../src/migrate/runner.ts";
 import { neo4jMemory } from "../../src/engines/neo4j/memory.ts";
 import { neo4jMigrations } from "../../src/engines/neo4j/migrations.ts";
+import { applySets } from "../../src/migrate/runner.ts";
+import { setsOf } from "../../src/migrate/sets.ts";
 import { testCall } from "../support/calls.ts";
 import { clearMemory, openNeo4j } from "../support/neo4j.ts";
 import { memoryStoreContract } from "./memory-store.ts";

@@ -113,7 +113,11 @@ export function collect(child: ChildProcess): Promise<Ran> {
 }
 
 /** Asks until the answer is true; fails after `seconds`. */
-export async function until(what: string, ask: () => boolean | Promise<boolean>, seconds = 30): Promise<void> {
+export async function until(
+  what: string,
+  ask: () => boolean | Promise<boolean>,
+  seconds = 30,
+): Promise<void> {
   const deadline = performance.now() + seconds * 1000;
   while (!(await ask())) {
     if (performance.now() > deadline) throw new Error(`after ${seconds} s still not: ${what}`);

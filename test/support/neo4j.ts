@@ -13,7 +13,16 @@ export interface OpenNeo4j extends TestNeo4j {
 export function neo4jTarget(changes: Partial<Target> = {}): Target {
   const { uri, username, password } = neo4jServer();
   const shown = uri;
-  return { engine: "neo4j", url: uri, username, password, database: "neo4j", shown, identity: shown, ...changes };
+  return {
+    engine: "neo4j",
+    url: uri,
+    username,
+    password,
+    database: "neo4j",
+    shown,
+    identity: shown,
+    ...changes,
+  };
 }
 
 export function openNeo4j(changes: Partial<Target> = {}, limits: Partial<Limits> = {}): OpenNeo4j {

@@ -20,6 +20,8 @@ CREATE TABLE memori_metadata (
 CREATE INDEX memori_metadata_search ON memori_metadata USING gin (search);
 -- "C": a prefix is a range of this index
 CREATE INDEX memori_metadata_folded_key ON memori_metadata (folded_key);
+-- few: events of visible records are counted as all events less theirs
+CREATE INDEX memori_metadata_forgotten ON memori_metadata (id) WHERE deleted_at IS NOT NULL;
 
 CREATE TABLE memori_events (
   id          text COLLATE "C" PRIMARY KEY,
@@ -61,12 +63,13 @@ CREATE TABLE memori_statistics (
 
 INSERT INTO memori_statistics VALUES (1, 0, 0, 0);
 
--- Typos in keys. Some hosts do not offer pg_trgm: everything else works without this index.
+-- Parts of keys, and typos in them. Some hosts do not offer pg_trgm: everything works without this index, the search for a part
+-- of a key then reads all keys.
 DO $$
 BEGIN
   CREATE EXTENSION IF NOT EXISTS pg_trgm;
-  CREATE INDEX memori_metadata_key_trigrams ON memori_metadata USING gin (key gin_trgm_ops);
+  CREATE INDEX memori_metadata_key_trigrams ON memori_metadata USING gin (folded_key gin_trgm_ops);
 EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported OR undefined_object THEN
-  RAISE NOTICE 'pg_trgm cannot be had here (%): no trigram index on memori_metadata.key', SQLERRM;
+  RAISE NOTICE 'pg_trgm cannot be had here (%): no trigram index on keys', SQLERRM;
 END
 $$;

@@ -1,11 +1,11 @@
-import type { BookmarkManager, Driver, Session, SessionMode } from "neo4j-driver";
-import { type Call, throwIfAborted } from "../../call.ts";
+import type { Session, SessionMode } from "neo4j-driver";
+import type { Call } from "../../call.ts";
 import type { Limits, Target } from "../../config/targets.ts";
 import { OpsError } from "../../errors.ts";
 import type { Connection } from "../engine.ts";
 import { bounded, NoAnswer } from "./bounded.ts";
-import { failure, neo4jError, type Place } from "./errors.ts";
-import { greet } from "./greet.ts";
+import { neo4jError, type Place, unknownOutcome } from "./errors.ts";
+import { DriverPool, type Lent } from "./pool.ts";
 import { type Phase, retryDelay } from "./retry.ts";
 
 /** Values of a query: whole numbers go as BigInt, because the driver sends every JavaScript number as a float. */
@@ -14,6 +14,7 @@ export type Params = Record<string, unknown>;
 /** One query of a transaction; rows are plain objects, integers numbers. */
 export type Run = <T = Record<string, unknown>>(query: string, params?: Params) => Promise<T[]>;
 
+/** Every method throws OpsError only, within the limits: connecting first, then the query. */
 export interface Neo4jConnection extends Connection {
   readonly place: Place;
   /** One reading query, retried while the limit allows. */
@@ -28,45 +29,22 @@ export interface Neo4jConnection extends Connection {
   serverVersion(call: Call): Promise<string>;
 }
 
-/** An answer this young proves that the server is alive: it is not greeted again before the driver connects. */
-const FRESH_MS = 1_000;
-/** What closing may take. */
-const CLOSE_MS = 1_000;
-/** Rows the driver asks for at once in a stream: contents may be 1 MiB each. */
-const FETCH_SIZE = 50;
-
-/** The place a target names; Neo4j's port is 7687 unless the URL says otherwise. */
-export function placeOf(target: Target): Place {
-  const url = new URL(target.url);
-  const host = url.hostname.replace(/^\[|\]$/g, "");
-  const port = Number(url.port) || 7687;
-  return {
-    host,
-    port,
-    where: `${url.hostname}:${port}`,
-    tls: url.protocol.includes("+"),
-    trustAll: url.protocol.includes("+ssc"),
-  };
-}
-
 /** Opens nothing: the first query does, and only then is the driver loaded. */
 export function connectNeo4j(target: Target, limits: Limits): Neo4jConnection {
   return new LazyConnection(target, limits);
 }
 
 class LazyConnection implements Neo4jConnection {
-  readonly place: Place;
-  readonly #target: Target;
+  readonly #pool: DriverPool;
   readonly #limits: Limits;
-  #driver: Driver | undefined;
-  /** Lets a query see the writes of the one before it on a cluster too. */
-  #bookmarks: BookmarkManager | undefined;
-  #lastAnswer = Number.NEGATIVE_INFINITY;
 
   constructor(target: Target, limits: Limits) {
-    this.#target = target;
     this.#limits = limits;
-    this.place = placeOf(target);
+    this.#pool = new DriverPool(target, limits);
+  }
+
+  get place(): Place {
+    return this.#pool.place;
   }
 
   read<T>(call: Call, query: string, params: Params = {}): Promise<T[]> {
@@ -86,7 +64,6 @@ class LazyConnection implements Neo4jConnection {
       const result = await work(run);
       phase.outcomeUnknown = true;
       await transaction.commit();
-      phase.outcomeUnknown = false;
       return result;
     });
   }
@@ -106,11 +83,10 @@ class LazyConnection implements Neo4jConnection {
   }
 
   async *stream<T>(call: Call, query: string, params: Params = {}): AsyncGenerator<T> {
-    const driver = await this.#open(call);
-    const session = this.#session(driver, "READ");
+    const lent = await this.#pool.lend(call, "READ");
     let done = false;
     try {
-      const rows = session.run(query, params)[Symbol.asyncIterator]();
+      const rows = lent.session.run(query, params)[Symbol.asyncIterator]();
       for (;;) {
         const next = await bounded(rows.next(), this.#limits.queryMs, call.signal);
         if (next.done) break;
@@ -120,15 +96,13 @@ class LazyConnection implements Neo4jConnection {
     } catch (error) {
       throw neo4jError(error, { place: this.place, outcomeUnknown: false });
     } finally {
-      if (done) await this.#release(driver, session);
-      else this.#abandon(driver, session);
+      if (done) await this.#pool.release(lent);
+      else this.#pool.abandon(lent);
     }
   }
 
-  async close(): Promise<void> {
-    const driver = this.#driver;
-    this.#driver = undefined;
-    if (driver) await quietly(driver.close());
+  close(): Promise<void> {
+    return this.#pool.close();
   }
 
   /** Runs `work` on a session, again where that helps, within the limit for queries (connecting comes on top). */
@@ -140,125 +114,39 @@ class LazyConnection implements Neo4jConnection {
     const phase: Phase = { outcomeUnknown: false, once: false, timeout: 0, losses: 0, tries: 0 };
     let deadline: number | undefined;
     for (;;) {
-      const driver = await this.#reopen(call, phase);
+      const lent = await this.#lend(call, mode, phase);
       deadline ??= performance.now() + this.#limits.queryMs;
-      const session = this.#session(driver, mode);
       const left = Math.max(1, deadline - performance.now());
       // a little less than we wait, so that a slow query is ended and named by the server
       phase.timeout = Math.max(1, Math.floor(left * 0.95));
       try {
-        const result = await bounded(work(session, phase), left, call.signal);
-        this.#lastAnswer = performance.now();
-        await this.#release(driver, session);
+        const result = await bounded(work(lent.session, phase), left, call.signal);
+        this.#pool.answered();
+        await this.#pool.release(lent);
         return result;
       } catch (error) {
-        this.#settle(driver, session, error);
+        // a silent server gets no chance to delay the session's end, an answering one is asked to stop
+        if (error instanceof NoAnswer) this.#pool.discard(lent.driver);
+        else this.#pool.abandon(lent);
         const delay = retryDelay(error, phase, deadline);
         if (delay === undefined) throw neo4jError(error, { place: this.place, ...phase });
-        call.log("DEBUG", "neo4j: trying again", {
-          tries: phase.tries,
-          code: (error as { code?: string }).code,
-        });
+        call.log("DEBUG", "Neo4j: trying again", { tries: phase.tries, losses: phase.losses });
         await pause(delay, call.signal);
       }
     }
   }
 
-  /** Opens; after a commit whose answer was lost, not getting through again leaves its outcome unknown. */
-  async #reopen(call: Call, phase: Phase): Promise<Driver> {
-    throwIfAborted(call);
+  /** After a commit whose answer was lost, not getting through again leaves its outcome unknown. */
+  async #lend(call: Call, mode: SessionMode, phase: Phase): Promise<Lent> {
     try {
-      return await this.#open(call);
+      return await this.#pool.lend(call, mode);
     } catch (error) {
-      if (!phase.outcomeUnknown || !(error instanceof OpsError) || error.code !== "unreachable") throw error;
-      throw neo4jError(new NoAnswer(this.#limits.connectMs), { place: this.place, outcomeUnknown: true });
+      const isSilent = error instanceof OpsError && error.code === "unreachable";
+      throw isSilent && phase.outcomeUnknown ? unknownOutcome(this.place, error) : error;
     }
-  }
-
-  async #open(call: Call): Promise<Driver> {
-    throwIfAborted(call);
-    if (this.#driver === undefined || performance.now() - this.#lastAnswer > FRESH_MS) {
-      await greet(this.place, this.#limits.connectMs, call.signal);
-      this.#lastAnswer = performance.now();
-    }
-    this.#driver ??= await this.#createDriver();
-    return this.#driver;
-  }
-
-  async #createDriver(): Promise<Driver> {
-    const { auth, bookmarkManager, driver } = (await import("neo4j-driver")).default;
-    const { url, username = "neo4j", password } = this.#target;
-    const { connectMs, queryMs, poolSize } = this.#limits;
-    this.#bookmarks ??= bookmarkManager();
-    try {
-      return driver(url, password === undefined ? undefined : auth.basic(username, password), {
-        connectionTimeout: connectMs,
-        // waiting for a free connection of the pool counts as waiting for the query
-        connectionAcquisitionTimeout: connectMs + queryMs,
-        maxConnectionPoolSize: poolSize,
-        disableLosslessIntegers: true,
-        disableAutoCommitRetries: true,
-        telemetryDisabled: true,
-        userAgent: "opsctl",
-      });
-    } catch (error) {
-      // the driver's message quotes the URL
-      throw failure(
-        "usage",
-        this.place,
-        "cannot be asked: NEO4J_URI is not accepted",
-        "check its parameters",
-        error,
-      );
-    }
-  }
-
-  #session(driver: Driver, defaultAccessMode: SessionMode): Session {
-    const { database } = this.#target;
-    const bookmarkManager = this.#bookmarks;
-    return driver.session({ database, defaultAccessMode, bookmarkManager, fetchSize: FETCH_SIZE });
-  }
-
-  async #release(driver: Driver, session: Session): Promise<void> {
-    try {
-      await bounded(session.close(), CLOSE_MS);
-    } catch {
-      // the work is done; a connection that cannot be given back only costs the next query a new one
-      this.#discard(driver);
-    }
-  }
-
-  /** After a failure: a silent server gets no chance to hang the session's end, an answering one is asked to stop. */
-  #settle(driver: Driver, session: Session, error: unknown): void {
-    this.#lastAnswer = Number.NEGATIVE_INFINITY;
-    if (error instanceof NoAnswer) this.#discard(driver);
-    else this.#abandon(driver, session);
-  }
-
-  #abandon(driver: Driver, session: Session): void {
-    const timer = setTimeout(() => this.#discard(driver), CLOSE_MS).unref();
-    session.close().then(
-      () => clearTimeout(timer),
-      () => clearTimeout(timer),
-    );
-  }
-
-  /** Destroys every socket of the driver, those of running queries included. */
-  #discard(driver: Driver): void {
-    if (this.#driver === driver) this.#driver = undefined;
-    void quietly(driver.close());
   }
 }
 
-/** Waits a bounded time; an error while closing changes nothing for anybody. */
-async function quietly(closing: Promise<void>): Promise<void> {
-  try {
-    await bounded(closing, CLOSE_MS);
-  } catch {
-    // the sockets are destroyed either way
-  }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await bounded(new Promise((resolve) => setTimeout(resolve, ms)), ms + 1_000, signal);
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return bounded(new Promise((resolve) => setTimeout(resolve, ms)), ms + 1_000, signal);
 }

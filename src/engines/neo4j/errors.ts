@@ -16,7 +16,7 @@ export interface Place {
   trustAll: boolean;
 }
 
-/** `outcomeUnknown`: a commit was under way when the connection failed. `ms`: what a query may take. */
+/** `outcomeUnknown`: a commit was under way when the connection failed. */
 export interface Attempt {
   place: Place;
   outcomeUnknown: boolean;
@@ -130,7 +130,8 @@ export function neo4jError(error: unknown, { place, outcomeUnknown }: Attempt): 
   }
   const known = KNOWN.find(({ pattern }) => pattern.test(error.code));
   if (known) return failure(known.code, place, `${known.what} (${error.code})`, known.hint, error);
-  return failure("failed", place, `refused the query: ${serverWords(error)}`, undefined, error);
+  const hint = "look the code up in Neo4j's documentation, or run with -v";
+  return failure("failed", place, `refused the query: ${serverWords(error)}`, hint, error);
 }
 
 /** The write was sent, its answer never came. Replaying is safe: every write carries ids of its own. */

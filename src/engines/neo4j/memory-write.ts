@@ -6,8 +6,12 @@ import { noSchema } from "./errors.ts";
 import { flushPlan } from "./memory-flush.ts";
 import { type Known, type KnownAgent, type KnownRecord, MemoryPlan } from "./memory-plan.ts";
 
-/** Takes the write lock of the one statistics node (a SET takes it even when the value stays): writers queue here. */
-const LOCK = "MATCH (s:Stat {id: 'memory'}) SET s.documents = s.documents RETURN s.id AS id";
+/**
+ * Takes the write lock of the one statistics node: writers queue here. A SET takes it even when the value stays; the value
+ * must be a constant, because Cypher reads the right-hand side before it waits (`SET s.documents = s.documents` put a
+ * stale sum back).
+ */
+const LOCK = "MATCH (s:Stat {id: 'memory'}) SET s.id = 'memory' RETURN s.id AS id";
 
 const RECORDS = `UNWIND $ids AS id MATCH (m:Memory {id: id})
 RETURN m.id AS id, m.key AS key, m.deleted_at AS deletedAt`;

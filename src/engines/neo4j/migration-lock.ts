@@ -28,7 +28,7 @@ interface LockState {
 // the SET first takes the node's lock; after that no other claim can come between; the clock is the server's
 const CLAIM = `MERGE (l:opsctl_lock {name: 'migrations'})
 ON CREATE SET l.token = 0, l.expires_at = 0
-SET l.name = l.name
+SET l.name = 'migrations'
 WITH l, (l.expires_at < timestamp() OR l.holder = $holder) AS free
 FOREACH (_ IN CASE WHEN free THEN [1] ELSE [] END |
   SET l.token = CASE WHEN l.holder = $holder THEN l.token ELSE l.token + 1 END, l.holder = $holder, l.owner = $owner,

@@ -6,14 +6,19 @@ function tokensOf(text: string): string[] {
   return text === "" ? [] : text.split(" ");
 }
 
-/**
- * The literal of a tsvector: each token with its weight, 3 x its count in the title + its count in the body, as its only position.
- * Cast, not `to_tsvector('simple')`, which is not verbatim: it gave 450 of 8,450 terms a wrong frequency.
- */
-export function searchLiteral({ title, body }: Pick<Prepared, "title" | "body">): string {
+/** Distinct tokens of a record with their weights: 3 x the count in the title + the count in the body. */
+export function weightsOf({ title, body }: Pick<Prepared, "title" | "body">): Map<string, number> {
   const weights = new Map<string, number>();
   for (const token of tokensOf(title)) weights.set(token, (weights.get(token) ?? 0) + 3);
   for (const token of tokensOf(body)) weights.set(token, (weights.get(token) ?? 0) + 1);
+  return weights;
+}
+
+/**
+ * The literal of a tsvector with each token's weight as its only position. It is cast, not given to `to_tsvector('simple')`, which is
+ * not verbatim: that gave 450 of 8,450 terms a wrong frequency.
+ */
+export function searchLiteral(weights: ReadonlyMap<string, number>): string {
   let literal = "";
   for (const [token, weight] of weights) literal += `'${token}':${weight} `;
   return literal;
@@ -27,15 +32,11 @@ export class CorpusChange {
   #bodyLength = 0;
 
   /** A record becomes visible (1) or invisible (-1). */
-  count({ title, body }: Pick<Prepared, "title" | "body">, sign: 1 | -1): void {
-    const titleTokens = tokensOf(title);
-    const bodyTokens = tokensOf(body);
-    for (const term of new Set([...titleTokens, ...bodyTokens])) {
-      this.#frequencies.set(term, (this.#frequencies.get(term) ?? 0) + sign);
-    }
+  count(tokens: Iterable<string>, lengths: Pick<Prepared, "titleLength" | "bodyLength">, sign: 1 | -1): void {
+    for (const token of tokens) this.#frequencies.set(token, (this.#frequencies.get(token) ?? 0) + sign);
     this.#documents += sign;
-    this.#titleLength += sign * titleTokens.length;
-    this.#bodyLength += sign * bodyTokens.length;
+    this.#titleLength += sign * lengths.titleLength;
+    this.#bodyLength += sign * lengths.bodyLength;
   }
 
   async write(session: Session): Promise<void> {

@@ -3,7 +3,7 @@ import type { Agent, EventView, MemoryRecord, RecordView } from "../../memory/mo
 import { issueOf } from "../../memory/model.ts";
 import type { Page, RecordFilter, SimilarIssue, StoreCounts, SuccessCounts } from "../../memory/port.ts";
 import type { PostgresConnection } from "./connect.ts";
-import { conditionOf, FOLDED_ISSUE, LATEST, Parameters } from "./memory-sql.ts";
+import { conditionOf, LATEST, Parameters } from "./memory-sql.ts";
 
 /** Columns of a RecordView; `m` is the record, `l` its latest event, `n` the counts of its events. */
 const RECORD_VIEW = `m.id, m.namespace, m.key, m.content, m.details, n.occurrences, n.successes, n.failures,
@@ -100,6 +100,8 @@ export async function readSimilar(
   since: number | undefined,
   limit: number,
 ): Promise<SimilarIssue[]> {
+  const parameters = new Parameters();
+  const condition = conditionOf({ issue: type, since }, "e", parameters);
   const rows = await connection.query<Omit<SimilarIssue, "issue">>(
     call,
     `SELECT c.key, r.content AS solution, c.occurrences, c.successes, c.failures, c."lastSeen"
@@ -108,11 +110,11 @@ export async function readSimilar(
          count(*) FILTER (WHERE NOT e.success) AS failures, max(e.at) AS "lastSeen",
          (array_agg(e.id ORDER BY e.at DESC, e.id DESC))[1] AS newest
        FROM memori_metadata m JOIN memori_events e ON e.record_id = m.id
-       WHERE m.deleted_at IS NULL AND strpos(${FOLDED_ISSUE}, $1::text) > 0 AND ($2::bigint IS NULL OR e.at >= $2)
-       GROUP BY m.key ORDER BY occurrences DESC, "lastSeen" DESC, m.key LIMIT $3
+       WHERE ${condition}
+       GROUP BY m.key ORDER BY occurrences DESC, "lastSeen" DESC, m.key LIMIT ${parameters.add(limit)}
      ) c JOIN memori_events e ON e.id = c.newest JOIN memori_metadata r ON r.id = e.record_id
      ORDER BY c.occurrences DESC, c."lastSeen" DESC, c.key`,
-    [type, since ?? null, limit],
+    parameters.values,
   );
   return rows.map((row) => ({ ...row, issue: issueOf(row.key) }));
 }
@@ -123,14 +125,14 @@ export async function readSuccessCounts(
   type: string | undefined,
   since: number | undefined,
 ): Promise<SuccessCounts> {
+  const parameters = new Parameters();
+  const condition = conditionOf({ issue: type, since }, "e", parameters);
   const rows = await connection.query<SuccessCounts>(
     call,
     `SELECT count(*) AS total, count(*) FILTER (WHERE e.success) AS successes,
        count(*) FILTER (WHERE NOT e.success) AS failures
-     FROM memori_metadata m JOIN memori_events e ON e.record_id = m.id
-     WHERE m.deleted_at IS NULL AND ($1::text IS NULL OR strpos(${FOLDED_ISSUE}, $1) > 0)
-       AND ($2::bigint IS NULL OR e.at >= $2)`,
-    [type ?? null, since ?? null],
+     FROM memori_metadata m JOIN memori_events e ON e.record_id = m.id WHERE ${condition}`,
+    parameters.values,
   );
   return rows[0]!;
 }
@@ -138,12 +140,17 @@ export async function readSuccessCounts(
 export async function readCounts(connection: PostgresConnection, call: Call): Promise<StoreCounts> {
   const rows = await connection.query<StoreCounts>(
     call,
-    `SELECT count(*) AS records, count(*) FILTER (WHERE starts_with(key, 'issue:')) AS fixes,
-       count(DISTINCT key) FILTER (WHERE starts_with(key, 'issue:')) AS issues,
-       (SELECT count(*) FROM memori_events e JOIN memori_metadata r ON r.id = e.record_id
-        WHERE r.deleted_at IS NULL) AS events,
+    `WITH issues AS (
+       SELECT count(*) AS records FROM memori_metadata
+       WHERE deleted_at IS NULL AND starts_with(key, 'issue:') GROUP BY key
+     )
+     SELECT (SELECT documents FROM memori_statistics) AS records, coalesce(sum(records), 0)::bigint AS fixes,
+       count(*) AS issues,
+       (SELECT count(*) FROM memori_events) - (
+         SELECT count(*) FROM memori_metadata m JOIN memori_events e ON e.record_id = m.id
+         WHERE m.deleted_at IS NOT NULL) AS events,
        (SELECT count(*) FROM memori_agents) AS agents
-     FROM memori_metadata WHERE deleted_at IS NULL`,
+     FROM issues`,
   );
   return rows[0]!;
 }

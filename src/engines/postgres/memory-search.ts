@@ -67,14 +67,14 @@ export async function readCandidates(
   const rows = await connection.query<CandidateRow>(
     call,
     `WITH sent AS MATERIALIZED (
-       SELECT t.term, ln(1 + (s.documents - t.df + .5) / (t.df + .5)) * 2.2 AS weight,
+       SELECT t.term, ln(1 + (s.documents - t.df + 0.5::float8) / (t.df + 0.5::float8)) * 2.2 AS weight,
          greatest(3 * s.title_length + s.body_length, 1)::float8 / greatest(s.documents, 1) AS average
        FROM memori_terms t CROSS JOIN memori_statistics s WHERE t.term = ANY (${sent}::text[])
      ), best AS MATERIALIZED (
        SELECT m.id, round(score.bm25::numeric, 6) AS bm25
        FROM memori_metadata m ${needsLatest ? LATEST : ""} CROSS JOIN LATERAL (
-         SELECT sum(sent.weight * w.positions[1]
-           / (w.positions[1] + 1.2 * (.25 + .75 * (3 * m.title_length + m.body_length) / sent.average))) AS bm25
+         SELECT sum(sent.weight * w.positions[1]::float8
+           / (w.positions[1] + 0.3::float8 + 0.9::float8 * (3 * m.title_length + m.body_length) / sent.average)) AS bm25
          FROM unnest(m.search) w JOIN sent ON sent.term = w.lexeme
        ) score
        WHERE m.search @@ ${wanted}::tsquery AND ${condition}

@@ -1,7 +1,7 @@
 import type { RecordFilter } from "../../memory/port.ts";
 
 /** The folded issue of a record `m`: the folded key without `issue:`; a key that is no issue is taken whole. */
-export const FOLDED_ISSUE =
+const FOLDED_ISSUE =
   "CASE WHEN starts_with(m.folded_key, 'issue:') THEN substr(m.folded_key, 7) ELSE m.folded_key END";
 
 /** The latest event `l` of a record `m`: the greatest (at, id). */
@@ -19,6 +19,12 @@ export class Parameters {
   }
 }
 
+/** True for records `m` whose folded issue contains `text`. LIKE alone looks into the prefix too, but can use the trigram index. */
+function issueContains(text: string, parameters: Parameters): string {
+  const pattern = `%${text.replace(/[\\%_]/g, "\\$&")}%`;
+  return `m.folded_key LIKE ${parameters.add(pattern)}::text AND strpos(${FOLDED_ISSUE}, ${parameters.add(text)}::text) > 0`;
+}
+
 /**
  * Conditions on a visible record `m`; `event` is the alias of the event that `since` and `success` speak of: the latest (`l`), or,
  * in a listing of events, each one (`e`), which then is the one that `agent` speaks of, too.
@@ -28,9 +34,7 @@ export function conditionOf(filter: RecordFilter, event: "l" | "e", parameters: 
   if (filter.since !== undefined) parts.push(`${event}.at >= ${parameters.add(filter.since)}::bigint`);
   if (filter.success !== undefined)
     parts.push(`${event}.success = ${parameters.add(filter.success)}::boolean`);
-  if (filter.issue !== undefined) {
-    parts.push(`strpos(${FOLDED_ISSUE}, ${parameters.add(filter.issue)}::text) > 0`);
-  }
+  if (filter.issue !== undefined) parts.push(issueContains(filter.issue, parameters));
   if (filter.record !== undefined) parts.push(`m.id = ${parameters.add(filter.record)}::text`);
   if (filter.agent !== undefined) {
     const agent = `${parameters.add(filter.agent)}::text`;

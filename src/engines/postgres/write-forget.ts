@@ -1,6 +1,6 @@
 import type { Outcome } from "../../memory/model.ts";
 import type { Session } from "./connect.ts";
-import type { CorpusChange } from "./corpus.ts";
+import { type CorpusChange, weightsOf } from "./corpus.ts";
 import type { WriteOf } from "./memory-write.ts";
 
 interface StoredRecord {
@@ -10,6 +10,8 @@ interface StoredRecord {
   last_order: number;
   title: string;
   body: string;
+  titleLength: number;
+  bodyLength: number;
 }
 
 /** Sets tombstones. A record that somebody remembered later than the tombstone stays. */
@@ -20,6 +22,7 @@ export async function applyForgets(
 ): Promise<Outcome[]> {
   const rows = await session.query<StoredRecord>(
     `SELECT m.id, m.deleted_at, m.title_tokens AS title, m.body_tokens AS body,
+       m.title_length AS "titleLength", m.body_length AS "bodyLength",
        (SELECT coalesce(max(recorded_at), 0) FROM memori_events WHERE record_id = m.id) AS last_order
      FROM memori_metadata m WHERE m.id = ANY ($1::text[])`,
     [[...new Set(writes.map((write) => write.recordId))]],
@@ -34,7 +37,7 @@ export async function applyForgets(
     record.deleted_at = Math.max(order, record.deleted_at ?? order);
     changed.set(recordId, record.deleted_at);
     if (!wasVisible) return "duplicate";
-    corpus.count(record, -1);
+    corpus.count(weightsOf(record).keys(), record, -1);
     return "new";
   });
   await bury(session, changed);

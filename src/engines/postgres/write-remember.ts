@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { DEFAULT_AGENT_STATUS, type MemoryRecord, type Outcome } from "../../memory/model.ts";
 import type { Session } from "./connect.ts";
-import { type CorpusChange, searchLiteral } from "./corpus.ts";
+import { type CorpusChange, searchLiteral, weightsOf } from "./corpus.ts";
 import type { WriteOf } from "./memory-write.ts";
 
 type Remember = WriteOf<"remember">;
@@ -23,11 +23,17 @@ interface Sighting {
   at: number;
 }
 
+/** A write whose record becomes visible, with the weights of its tokens. */
+interface Indexed {
+  write: Remember;
+  weights: Map<string, number>;
+}
+
 /** What a run will write. */
 interface Plan {
-  inserted: Remember[];
-  /** Forgotten records that come back, by id. */
-  revived: Map<string, Remember>;
+  inserted: Indexed[];
+  /** Forgotten records that come back. */
+  revived: Indexed[];
   events: Remember[];
   agents: Map<string, Sighting>;
 }
@@ -40,10 +46,15 @@ export async function applyRemembers(
 ): Promise<Outcome[]> {
   const events = await knownEvents(session, writes);
   const records = await knownRecords(session, writes);
-  const plan: Plan = { inserted: [], revived: new Map(), events: [], agents: new Map() };
-  const outcomes = writes.map((write) => decide(write, events, records, plan, corpus));
-  await insertRecords(session, plan.inserted);
-  await reviveRecords(session, [...plan.revived.values()]);
+  const plan: Plan = { inserted: [], revived: [], events: [], agents: new Map() };
+  const outcomes = writes.map((write) => decide(write, events, records, plan));
+  const inserting = insertRecords(session, plan.inserted);
+  // counted while the server is busy with its indexes
+  for (const { write, weights } of [...plan.inserted, ...plan.revived]) {
+    corpus.count(weights.keys(), write.prepared, 1);
+  }
+  await inserting;
+  await reviveRecords(session, plan.revived);
   await insertEvents(session, plan.events);
   await seeAgents(session, plan.agents);
   return outcomes;
@@ -54,7 +65,6 @@ function decide(
   events: Map<string, KnownEvent>,
   records: Map<string, KnownRecord>,
   plan: Plan,
-  corpus: CorpusChange,
 ): Outcome {
   const { record, event, digest } = write;
   const known = events.get(event.id);
@@ -63,12 +73,10 @@ function decide(
   if (stored && !stored.isSame(record)) return "conflict";
   if (!stored) {
     records.set(record.id, { isSame: (other) => isSameText(record, other), deletedAt: null });
-    plan.inserted.push(write);
-    corpus.count(write.prepared, 1);
+    plan.inserted.push({ write, weights: weightsOf(write.prepared) });
   } else if (stored.deletedAt !== null && write.order > stored.deletedAt) {
     stored.deletedAt = null;
-    plan.revived.set(record.id, write);
-    corpus.count(write.prepared, 1);
+    plan.revived.push({ write, weights: weightsOf(write.prepared) });
   }
   events.set(event.id, { record_id: record.id, digest });
   plan.events.push(write);
@@ -126,8 +134,8 @@ function toKnown({ key, content, details, deleted_at }: StoredRecord): KnownReco
   };
 }
 
-async function insertRecords(session: Session, writes: readonly Remember[]): Promise<void> {
-  if (writes.length === 0) return;
+async function insertRecords(session: Session, records: readonly Indexed[]): Promise<void> {
+  if (records.length === 0) return;
   await session.query(
     `INSERT INTO memori_metadata (id, namespace, key, folded_key, content, details, title_tokens, body_tokens,
        search, title_length, body_length)
@@ -136,24 +144,24 @@ async function insertRecords(session: Session, writes: readonly Remember[]): Pro
        $9::text[], $10::bigint[], $11::bigint[])
        AS new (id, namespace, key, folded_key, content, details, title, body, search, title_length, body_length)`,
     [
-      writes.map(({ record }) => record.id),
-      writes.map(({ record }) => record.namespace),
-      writes.map(({ record }) => record.key),
-      writes.map(({ prepared }) => prepared.foldedKey),
-      writes.map(({ record }) => record.content),
-      writes.map(({ record }) => record.details),
-      writes.map(({ prepared }) => prepared.title),
-      writes.map(({ prepared }) => prepared.body),
-      writes.map(({ prepared }) => searchLiteral(prepared)),
-      writes.map(({ prepared }) => prepared.titleLength),
-      writes.map(({ prepared }) => prepared.bodyLength),
+      records.map(({ write }) => write.record.id),
+      records.map(({ write }) => write.record.namespace),
+      records.map(({ write }) => write.record.key),
+      records.map(({ write }) => write.prepared.foldedKey),
+      records.map(({ write }) => write.record.content),
+      records.map(({ write }) => write.record.details),
+      records.map(({ write }) => write.prepared.title),
+      records.map(({ write }) => write.prepared.body),
+      records.map(({ weights }) => searchLiteral(weights)),
+      records.map(({ write }) => write.prepared.titleLength),
+      records.map(({ write }) => write.prepared.bodyLength),
     ],
   );
 }
 
 /** The tokens are written anew: they are what the frequencies just counted, also when the analyzer has changed since. */
-async function reviveRecords(session: Session, writes: readonly Remember[]): Promise<void> {
-  if (writes.length === 0) return;
+async function reviveRecords(session: Session, records: readonly Indexed[]): Promise<void> {
+  if (records.length === 0) return;
   await session.query(
     `UPDATE memori_metadata m SET deleted_at = NULL, folded_key = back.folded_key, title_tokens = back.title,
        body_tokens = back.body, search = back.search::tsvector, title_length = back.title_length,
@@ -162,13 +170,13 @@ async function reviveRecords(session: Session, writes: readonly Remember[]): Pro
        AS back (id, folded_key, title, body, search, title_length, body_length)
      WHERE m.id = back.id`,
     [
-      writes.map(({ record }) => record.id),
-      writes.map(({ prepared }) => prepared.foldedKey),
-      writes.map(({ prepared }) => prepared.title),
-      writes.map(({ prepared }) => prepared.body),
-      writes.map(({ prepared }) => searchLiteral(prepared)),
-      writes.map(({ prepared }) => prepared.titleLength),
-      writes.map(({ prepared }) => prepared.bodyLength),
+      records.map(({ write }) => write.record.id),
+      records.map(({ write }) => write.prepared.foldedKey),
+      records.map(({ write }) => write.prepared.title),
+      records.map(({ write }) => write.prepared.body),
+      records.map(({ weights }) => searchLiteral(weights)),
+      records.map(({ write }) => write.prepared.titleLength),
+      records.map(({ write }) => write.prepared.bodyLength),
     ],
   );
 }

@@ -71,17 +71,16 @@ export function sqliteMigrations(connection: SqliteConnection): MigrationTarget 
 
     statements: splitSql,
 
-    async verify() {
-      return connection.read(
-        (database) =>
-          database
-            .prepare(
-              `SELECT (SELECT documents FROM memori_statistics) AS records, (SELECT count(*) FROM memori_events) AS events,
-                 (SELECT count(*) FROM memori_agents) AS agents, (SELECT count(*) FROM memori_terms) AS terms,
-                 (SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name LIKE 'memori_%') AS indexes`,
-            )
-            .get() as Record<string, number>,
-      );
+    async verify(_call, set) {
+      return connection.read((database) => database.prepare(COUNTS[set]!).get() as Record<string, number>);
     },
   };
 }
+
+/** What `verify` counts, by set. */
+const COUNTS: Readonly<Record<string, string>> = {
+  memory: `SELECT (SELECT documents FROM memori_statistics) AS records, (SELECT count(*) FROM memori_events) AS events,
+     (SELECT count(*) FROM memori_agents) AS agents, (SELECT count(*) FROM memori_terms) AS terms,
+     (SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name LIKE 'memori_%') AS indexes`,
+  state: "SELECT count(*) AS queued FROM opsctl_journal_targets",
+};
