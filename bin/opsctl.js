@@ -1,7 +1,5 @@
 #!/usr/bin/env node
 // Launcher: everything before the version check must parse on any Node that knows ES modules.
-import nodeModule from "node:module";
-
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (major < 22 || (major === 22 && minor < 15)) {
   process.stderr.write(
@@ -10,7 +8,8 @@ if (major < 22 || (major === 22 && minor < 15)) {
   process.exitCode = 2;
 } else {
   process.umask(0o077);
-  nodeModule.enableCompileCache?.();
-  const { main } = await import("../dist/main.js");
+  const nodeModule = process.getBuiltinModule("node:module");
+  nodeModule.enableCompileCache();
+  const { main } = nodeModule.createRequire(import.meta.url)("../dist/main.cjs");
   await main(process.argv.slice(2));
 }

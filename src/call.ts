@@ -36,7 +36,8 @@ export interface CallOptions {
 
 /** Creates a call whose signal fires on `signal` or when `timeoutMs` have passed (monotonic clock). */
 export function createCall({ actor, timeoutMs, signal, progress, log }: CallOptions): Call {
-  const startedAt = performance.now();
+  // without a deadline nothing is measured: the first use of `performance` loads a module of Node
+  const startedAt = timeoutMs === undefined ? 0 : performance.now();
   const deadlineSignal =
     timeoutMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMs))]);
   return {

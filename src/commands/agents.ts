@@ -4,6 +4,7 @@ import type { agents, registeredAgent } from "../contract/memory.ts";
 import { OpsError } from "../errors.ts";
 import { checkName } from "../memory/limits.ts";
 import type { Agent } from "../memory/model.ts";
+import { escapeCell } from "../output/escape.ts";
 import { age, isoTime } from "../output/human.ts";
 import { type Column, printTable } from "../output/table.ts";
 import { type Context, duration, type Run, STRICT } from "./command.ts";
@@ -92,5 +93,5 @@ async function heartbeat(context: Context, [given]: string[], { strict }: { stri
   };
   const failure = reportQueued(context, written);
   const code = strict && written.queued.length > 0 ? ("partial" as const) : undefined;
-  return { data, render: (io: Context["io"]) => io.out(`${data.status} ${name}\n`), code, failure };
+  return { data, render: (io: Context["io"]) => io.out(`${data.status} ${escapeCell(name)}\n`), code, failure };
 }

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type * as v from "valibot";
 import type { registeredAgent } from "../contract/memory.ts";
 import { checkName, MAX_NAME_BYTES, optionalText } from "../memory/limits.ts";
+import { escapeCell } from "../output/escape.ts";
 import { isoTime } from "../output/human.ts";
 import { type Run, STRICT } from "./command.ts";
 import { reportQueued } from "./writes.ts";
@@ -39,7 +40,7 @@ export function define(command: Command, run: Run): void {
         const failure = reportQueued(context, written);
         return {
           data,
-          render: (io) => io.out(`${data.status} ${name} on ${server}\n`),
+          render: (io) => io.out(`${data.status} ${escapeCell(write.name)} on ${escapeCell(server)}\n`),
           code: options.strict && written.queued.length > 0 ? "partial" : undefined,
           failure,
         };

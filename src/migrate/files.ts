@@ -1,7 +1,7 @@
-import { hash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type EngineName, OpsError } from "../errors.ts";
+import { sha256 } from "../hash.ts";
 import { packageRoot } from "../package.ts";
 import type { Migration } from "./port.ts";
 
@@ -44,7 +44,7 @@ function readMigration(folder: string, file: string, set: string): Migration | u
     seq: Number(number),
     file,
     description: description!.replaceAll("-", " "),
-    checksum: `sha256:${hash("sha256", text, "hex")}`,
+    checksum: `sha256:${sha256(text)}`,
     text,
   };
 }

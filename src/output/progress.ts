@@ -6,11 +6,13 @@ const INTERVAL_MS = 100;
 export function createProgress(enabled: boolean): { update(event: Progress): void; clear(): void } {
   let shownAt = 0;
   let shown = false;
-  const startedAt = performance.now();
+  let startedAt: number | undefined;
   return {
     update({ label, done, total, unit }) {
+      if (!enabled) return;
       const now = performance.now();
-      if (!enabled || now - shownAt < INTERVAL_MS) return;
+      startedAt ??= now;
+      if (now - shownAt < INTERVAL_MS) return;
       shownAt = now;
       shown = true;
       const rate = Math.round((done * 1000) / Math.max(1, now - startedAt));

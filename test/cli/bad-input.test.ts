@@ -349,7 +349,7 @@ test.each(Object.entries(REFUSALS))("%s", async (_, { args, says, hint, env, inp
   const options = { ...(env && { env }), ...(input && { input }) };
   const [plain, asJson] = await Promise.all([box.run(args, options), box.run(["--json", ...args], options)]);
   expect(plain).toMatchObject({ code, stdout: "" });
-  const [, message, tip] = /^error: ([^]*)\nTry: ([^]*)\n$/.exec(plain.stderr) ?? [];
+  const [, message, tip] = /^error: ([\s\S]*)\nTry: ([\s\S]*)\n$/.exec(plain.stderr) ?? [];
   expect(message, plain.stderr).toBeDefined();
   for (const words of says) expect(message).toMatch(words instanceof RegExp ? words : literal(words));
   if (hint) expect(tip).toMatch(hint instanceof RegExp ? hint : literal(hint));
@@ -497,6 +497,6 @@ test("a database of a newer opsctl: 1, reads included", async () => {
   ]) {
     const { code, stdout, stderr } = await box.run(args, { env: { OPSCTL_DB: newer } });
     expect({ args, code }).toEqual({ args, code: 1 });
-    expect(stdout + stderr).toMatch(/newer opsctl \(99\.0\.0[^]*Try: upgrade/);
+    expect(stdout + stderr).toMatch(/newer opsctl \(99\.0\.0[\s\S]*Try: upgrade/);
   }
 });

@@ -20,7 +20,9 @@ memoryStoreContract(
       async clear() {
         await connection.transaction(testCall(), async (session) => {
           await session.query("TRUNCATE memori_metadata, memori_events, memori_agents, memori_terms");
-          await session.query("UPDATE memori_statistics SET documents = 0, title_length = 0, body_length = 0");
+          await session.query(
+            "UPDATE memori_statistics SET documents = 0, title_length = 0, body_length = 0",
+          );
         });
       },
       async close() {

@@ -4,6 +4,7 @@
  */
 import { type ErrorCode, OpsError } from "../../errors.ts";
 import { NoAnswer } from "./bounded.ts";
+import { KNOWN_CODES } from "./error-codes.ts";
 
 /** Where a connection goes, without secrets. */
 export interface Place {
@@ -28,90 +29,7 @@ interface DriverError {
   retryable: boolean;
 }
 
-interface Known {
-  pattern: RegExp;
-  code: ErrorCode;
-  what: string;
-  hint: string;
-}
-
 const SCHEMA_HINT = "opsctl init neo4j";
-
-/** Codes of Neo4j (docs: status codes, "Neo4j errors"), the first that matches. */
-const KNOWN: readonly Known[] = [
-  {
-    pattern: /^Neo\.ClientError\.Security\.Forbidden/,
-    code: "auth",
-    what: "refused: the user may not do this",
-    hint: "use a user with the needed privileges",
-  },
-  {
-    pattern: /^Neo\.ClientError\.Security\.AuthenticationRateLimit/,
-    code: "auth",
-    what: "refused the login: too many failed attempts",
-    hint: "wait some seconds, then check NEO4J_USERNAME and NEO4J_PASSWORD",
-  },
-  {
-    pattern: /^Neo\.ClientError\.Security\.CredentialsExpired/,
-    code: "auth",
-    what: "refused the login: the password must be changed first",
-    hint: "change it with ALTER CURRENT USER SET PASSWORD, then set NEO4J_PASSWORD",
-  },
-  {
-    pattern: /^Neo\.ClientError\.Security\./,
-    code: "auth",
-    what: "refused the login",
-    hint: "check NEO4J_USERNAME and NEO4J_PASSWORD",
-  },
-  {
-    pattern: /^Neo\.ClientError\.Database\.DatabaseNotFound/,
-    code: "failed",
-    what: "has no such database",
-    hint: "check NEO4J_DATABASE",
-  },
-  {
-    pattern: /DatabaseUnavailable$|NotALeader$|\.Cluster\./,
-    code: "unreachable",
-    what: "has its database not available at the moment",
-    hint: "try again when the database is online",
-  },
-  {
-    pattern: /TransactionTimedOut|LockClientStopped|TransactionTerminated|\.Transaction\.Terminated/,
-    code: "failed",
-    what: "ended the query: it took too long",
-    hint: "raise OPSCTL_QUERY_TIMEOUT",
-  },
-  {
-    pattern: /DeadlockDetected|LockAcquisitionTimeout|\.TransientError\.Transaction\./,
-    code: "locked",
-    what: "could not get its locks: other transactions hold them",
-    hint: "try again when the other writers are done",
-  },
-  {
-    pattern: /OutOfMemory|\.TransientError\./,
-    code: "failed",
-    what: "has not enough memory or is overloaded",
-    hint: "try again with smaller batches, or raise its memory settings",
-  },
-  {
-    pattern: /ForbiddenDueToTransactionType/,
-    code: "failed",
-    what: "does not mix schema and data in one transaction",
-    hint: "put schema statements into a file of their own",
-  },
-  {
-    pattern: /ConstraintCreationFailed|ConstraintValidationFailed/,
-    code: "failed",
-    what: "refused: data breaks a constraint",
-    hint: "remove the duplicates, then try again",
-  },
-  {
-    pattern: /ForbiddenOnReadOnlyDatabase|WriteOnReadOnly/,
-    code: "failed",
-    what: "is read-only",
-    hint: "name a server that accepts writes",
-  },
-];
 
 /** Any error of an attempt as an OpsError of engine neo4j; an OpsError (an aborted call) comes back as it is. */
 export function neo4jError(error: unknown, { place, outcomeUnknown }: Attempt): OpsError {
@@ -128,7 +46,7 @@ export function neo4jError(error: unknown, { place, outcomeUnknown }: Attempt): 
   if (/no such fulltext schema index/i.test(error.message)) {
     return failure("failed", place, "has no schema of opsctl", SCHEMA_HINT, error);
   }
-  const known = KNOWN.find(({ pattern }) => pattern.test(error.code));
+  const known = KNOWN_CODES.find(({ pattern }) => pattern.test(error.code));
   if (known) return failure(known.code, place, `${known.what} (${error.code})`, known.hint, error);
   const hint = "look the code up in Neo4j's documentation, or run with -v";
   return failure("failed", place, `refused the query: ${serverWords(error)}`, hint, error);

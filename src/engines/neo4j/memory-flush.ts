@@ -2,7 +2,7 @@ import { issueOf } from "../../memory/model.ts";
 import type { Params, Run } from "./connect.ts";
 import { isFix, type MemoryPlan, type PlannedRecord } from "./memory-plan.ts";
 
-// last_seen and the rest again by the server: a script of the guides may have moved the agent since it was read
+// a heartbeat of the guides' scripts, which take no lock, may have moved last_seen since it was read
 const AGENTS = `UNWIND $rows AS row MERGE (a:Agent {name: row.name})
 SET a.server = row.server, a.status = row.status, a.updated_at = row.updatedAt,
   a.last_seen = CASE WHEN a.last_seen > row.lastSeen THEN a.last_seen ELSE row.lastSeen END`;
