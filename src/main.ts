@@ -86,7 +86,7 @@ async function finish(context: Context, result: Result, strict: boolean): Promis
   else await result.render(io);
   const degraded = result.degraded ?? [];
   for (const { engine, message } of degraded) {
-    io.note(`${io.style("yellow", "warning:", "stderr")} ${engine} is missing here: ${message}`);
+    io.note(`${engine} is missing here: ${message}`, "warning:");
   }
   if (result.failure) throw result.failure;
   const code = result.code ?? (strict && degraded.length > 0 ? "partial" : undefined);
@@ -108,9 +108,10 @@ function reportError(state: Process, error: OpsError): void {
 
 /** Messages may quote what was typed: nothing a terminal acts on leaves in them (output/escape.ts, without loading it). */
 function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}]/gu, (character) =>
-    character === "\n" ? character : JSON.stringify(character).slice(1, -1),
-  );
+  return text.replace(/(?!\n)[\p{Cc}\p{Cf}]/gu, (character) => {
+    const code = character.codePointAt(0)!.toString(16);
+    return `\\u${code.padStart(4, "0")}`;
+  });
 }
 
 /** Stack lines only: the causes of driver errors may print values. */

@@ -93,5 +93,10 @@ async function heartbeat(context: Context, [given]: string[], { strict }: { stri
   };
   const failure = reportQueued(context, written);
   const code = strict && written.queued.length > 0 ? ("partial" as const) : undefined;
-  return { data, render: (io: Context["io"]) => io.out(`${data.status} ${escapeCell(name)}\n`), code, failure };
+  return {
+    data,
+    render: (io: Context["io"]) => io.out(`${data.status} ${escapeCell(name)}\n`),
+    code,
+    failure,
+  };
 }

@@ -137,7 +137,7 @@ async function openRejects(path: string): Promise<WriteStream> {
 
 async function exportAll({ app, call, io }: Context, _args: string[], options: { strict?: boolean }) {
   const { events, degraded } = await exportEvents(call, app.stores(), (line) => io.out(`${line}\n`));
-  for (const { engine, message } of degraded) io.note(`warning: ${engine} is missing here: ${message}`);
+  for (const { engine, message } of degraded) io.note(`${engine} is missing here: ${message}`, "warning:");
   call.log("INFO", "exported", { events });
   const [missing] = degraded;
   if (missing && options.strict) {

@@ -85,7 +85,7 @@ async function render(io: Io, { engines, dry_run, changed }: Initialized): Promi
 }
 
 async function renderEngine(io: Io, row: EngineRow): Promise<void> {
-  const lines = [`${io.style("bold", row.engine)} ${row.target}: ${row.status}`];
+  const lines = [`${row.target}: ${row.status}`];
   for (const { name, before, after } of row.changes)
     lines.push(`  ${name}: ${before ?? "none"} → ${after ?? "none"}`);
   for (const set of row.sets) {
@@ -97,7 +97,7 @@ async function renderEngine(io: Io, row: EngineRow): Promise<void> {
   }
   for (const statement of row.statements) lines.push(`${statement};`);
   for (const note of row.notes) lines.push(`  ${note}`);
-  if (row.error) lines.push(`  ${io.style("red", "error:")} ${row.error.message}`);
+  if (row.error) lines.push(`  error: ${row.error.message}`);
   if (row.error?.hint) lines.push(`  Try: ${row.error.hint}`);
-  await io.out(`${escapeText(lines.join("\n"))}\n`);
+  await io.out(`${io.style("bold", row.engine)} ${escapeText(lines.join("\n"))}\n`);
 }

@@ -115,7 +115,8 @@ async function batch(context: Context, file: string, options: Options): Promise<
     });
     await io.out(`${JSON.stringify({ id, results: results.map(resultRow), degraded })}\n`);
     if (number === 1) {
-      for (const { engine, message } of degraded) io.note(`warning: ${engine} is missing here: ${message}`);
+      for (const { engine, message } of degraded)
+        io.note(`${engine} is missing here: ${message}`, "warning:");
     }
     if (degraded.length > 0 && (options as { strict?: boolean }).strict) {
       throw new OpsError({

@@ -7,7 +7,7 @@ import type { Context } from "./command.ts";
  */
 export function reportQueued({ io }: Context, { failures }: Written): OpsError | undefined {
   for (const { message } of failures) {
-    io.note(`${io.style("yellow", "queued:", "stderr")} ${message}; \`opsctl queue sync\` delivers it`);
+    io.note(`${message}; \`opsctl queue sync\` delivers it`, "queued:");
   }
   const refused = failures.find(({ code }) => code === "auth");
   if (!refused) return undefined;

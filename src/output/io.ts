@@ -10,8 +10,8 @@ export interface Io {
   readonly stderrIsTty: boolean;
   /** Writes data and waits while the reader is slower. */
   out(text: string): Promise<void>;
-  /** Writes a line for humans. */
-  note(text: string): void;
+  /** Writes a line for humans; the label stands before it, in colour where there is colour. */
+  note(text: string, label?: string): void;
   /** Colours text where the stream shows colour (NO_COLOR, FORCE_COLOR, --no-color and TTYs are respected). */
   style(style: Style, text: string, stream?: "stdout" | "stderr"): string;
   log(level: LogLevel, message: string, fields?: Record<string, unknown>): void;
@@ -30,25 +30,34 @@ const LEVELS: readonly LogLevel[] = ["DEBUG", "INFO", "WARNING", "ERROR"];
 
 export function createIo({ color, quiet, logLevel, redact }: IoOptions): Io {
   const { stdout, stderr } = process;
+  // after EPIPE nobody reads; the stream itself comes back to life (process.stdout cannot be destroyed)
+  let isGone = false;
+  stdout.once("error", () => {
+    isGone = true;
+  });
+  const style: Io["style"] = (name, text, stream = "stdout") =>
+    color
+      ? styleText(name, text, { stream: stream === "stdout" ? stdout : stderr, validateStream: true })
+      : text;
   return {
     stdoutIsTty: stdout.isTTY === true,
     stderrIsTty: stderr.isTTY === true,
     columns: stdout.isTTY ? stdout.columns : undefined,
     async out(text) {
-      // after EPIPE the stream is destroyed: nobody reads, and the command is being aborted
-      if (stdout.destroyed || stdout.write(text)) return;
+      if (isGone || stdout.write(text)) return;
       await new Promise<void>((resolve) => {
-        stdout.once("drain", resolve);
-        stdout.once("close", resolve);
+        const done = () => {
+          stdout.off("drain", done).off("close", done);
+          resolve();
+        };
+        stdout.on("drain", done).on("close", done);
       });
     },
-    note(text) {
-      if (!quiet) stderr.write(`${escapeText(redact(text))}\n`);
+    note(text, label) {
+      const start = label === undefined ? "" : `${style("yellow", label, "stderr")} `;
+      if (!quiet) stderr.write(`${start}${escapeText(redact(text))}\n`);
     },
-    style(style, text, stream = "stdout") {
-      if (!color) return text;
-      return styleText(style, text, { stream: stream === "stdout" ? stdout : stderr, validateStream: true });
-    },
+    style,
     log(level, message, fields = {}) {
       if (LEVELS.indexOf(level) < LEVELS.indexOf(logLevel)) return;
       const line = { time: new Date().toISOString(), level, message, ...fields };

@@ -1,4 +1,5 @@
 /** What leaves the process: pipes that close, JSON for jq, escapes, colour, signals. */
+import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BIN, collect, Sandbox, until } from "../support/cli.ts";
@@ -18,6 +19,7 @@ const line = (index: number) =>
 const lines = (count: number) => `${Array.from({ length: count }, (_, index) => line(index)).join("\n")}\n`;
 
 function storedEvents(path: string): number {
+  if (!existsSync(path)) return 0;
   const database = new Database(path, { readonly: true });
   try {
     return database.prepare("SELECT count(*) FROM memori_events").pluck().get() as number;
@@ -113,7 +115,6 @@ describe("what a terminal would act on", () => {
   const hostile =
     "a\u001b[31mred\u001b]0;title\u0007\rover\u202egnp\u2066\u200b\u009b2J\u007f\u0000tab\there";
   const text = hostile.replace("\u0000", "");
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
   const UNSAFE =
     /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
 
@@ -156,8 +157,8 @@ describe("what a terminal would act on", () => {
     const { fixes } = JSON.parse(await box.ok(["fixes", "--json"], { env: own })) as {
       fixes: { id: string }[];
     };
-    const shown = await box.ok(["fixes", "show", fixes[0]!.id], { env: own });
-    const planned = await box.ok(["fixes", "forget", fixes[0]!.id, "--dry-run"], { env: own });
+    const shown = await box.ok(["fixes", "show", id], { env: own });
+    const planned = await box.ok(["fixes", "forget", id, "--dry-run"], { env: own });
     const env = { ...DOWN, OPSCTL_STATE: `${box.dir}/hostile-state.db` };
     await box.ok(["remember", text, text], { env });
     const queued = await box.run(["queue"], { env });
@@ -189,13 +190,15 @@ describe("what a terminal would act on", () => {
     );
     const exported = (await box.ok(["fixes", "export"], { env: own })).split("\n")[0]!;
     expect(JSON.parse(exported)).toMatchObject({ content: text, agent: text });
-    const recalled = JSON.parse(await box.ok(["recall", "red", "--json"], { env: own })) as {
+    const recalled = JSON.parse(await box.ok(["recall", "title", "--json"], { env: own })) as {
       results: unknown[];
     };
-    expect(recalled.results[0]).toMatchObject({
-      content: text,
-      details: expect.stringContaining("\u001b[31m"),
-    });
+    expect(recalled.results).toContainEqual(
+      expect.objectContaining({
+        content: text,
+        details: expect.stringContaining("\u001b[31m"),
+      }),
+    );
   });
 });
 

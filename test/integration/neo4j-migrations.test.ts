@@ -155,6 +155,7 @@ describe("Neo4j migrations", () => {
       await expect(target.apply(call, file, row(file))).rejects.toMatchObject({ code: "locked" });
     });
     expect(await ask("MATCH (t:Trace) RETURN t")).toEqual([]);
+    expect(await target.history(call)).toEqual([]);
   });
 
   it("splits Cypher at semicolons outside quotes and comments", () => {

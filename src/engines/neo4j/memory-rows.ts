@@ -36,9 +36,10 @@ export function conditionOf(filter: RecordFilter, perEvent = false): Condition {
     parts.push(cypher);
     Object.assign(params, value);
   };
-  const { success, issue, agent } = filter;
+  const { success, issue, agent, record } = filter;
   if (success !== undefined) add("e.success = $success", { success });
   if (issue !== undefined) add(`${FOLDED_ISSUE} CONTAINS $issue`, { issue });
+  if (record !== undefined) add("m.id = $record", { record });
   if (agent !== undefined) {
     add(perEvent ? "e.agent = $agent" : "EXISTS { (m)<-[:OF]-(:Event {agent: $agent}) }", { agent });
   }

@@ -1,8 +1,8 @@
 import type { Call } from "../../call.ts";
 import { OpsError } from "../../errors.ts";
 import type { HistoryRow, Migration } from "../../migrate/port.ts";
-import type { Neo4jConnection, Params, Run } from "./connect.ts";
-import { type Held, renewLock } from "./migration-lock.ts";
+import type { Neo4jConnection, Params } from "./connect.ts";
+import { extendLease, type Held } from "./migration-lock.ts";
 import { splitCypher } from "./statements.ts";
 
 /** Made before anything else: a MERGE without a constraint behind it makes doubles. Community has no node keys. */
@@ -46,23 +46,25 @@ export async function applyFile(
 ): Promise<void> {
   const startedAt = performance.now();
   const key = { set_name: row.set_name, version: row.version };
-  const update = (changes: Params) =>
-    connection.write(call, (run) => run(UPDATE, { ...key, changes: withIntegers(changes) }));
+  // with the lease in one transaction: who lost the lock changes no history
+  const record = <T>(query: string, params: Params) =>
+    connection.write(call, async (run) => {
+      if (held) await extendLease(run, connection, held);
+      return run<T>(query, { ...key, ...params });
+    });
+  const update = (changes: Params) => record(UPDATE, { changes: withIntegers(changes) });
   const started = withIntegers({ ...row, state: "running", duration_ms: 0 });
-  const [first] = await connection.write(call, (run: Run) =>
-    run<{ done: number }>(START, { ...key, row: started }),
-  );
+  const [first] = await record<{ done: number }>(START, { row: started });
   const statements = splitCypher(migration.text);
   let done = first!.done;
   try {
     for (; done < statements.length; done += 1) {
-      if (held) await renewLock(call, connection, held);
       await connection.command(call, statements[done]!);
       await update({ statement_index: done + 1 });
     }
     await update({ state: "applied", duration_ms: Math.round(performance.now() - startedAt) });
   } catch (error) {
-    // the error that stopped the file is the one to report; a history that cannot be reached still says `running`
+    // the error that stopped the file is the one to report; a history that cannot be written still says `running`
     await update({ state: "failed", duration_ms: Math.round(performance.now() - startedAt) }).catch(() => {});
     throw named(error, `${migration.set}/${migration.file}`, done + 1, statements.length);
   }

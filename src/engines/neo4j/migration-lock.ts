@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Call, throwIfAborted } from "../../call.ts";
 import { OpsError } from "../../errors.ts";
-import type { Neo4jConnection } from "./connect.ts";
+import type { Neo4jConnection, Run } from "./connect.ts";
 import { failure } from "./errors.ts";
 
 /** A holder that died frees the lock after this long. */
@@ -59,17 +59,15 @@ export async function claimLock(call: Call, connection: Neo4jConnection): Promis
 }
 
 /**
- * Extends the lease.
+ * Extends the lease inside a transaction; what the transaction writes beside it is thereby fenced.
  * @throws OpsError `locked` when somebody else has taken the lock meanwhile
  */
-export async function renewLock(call: Call, connection: Neo4jConnection, held: Held): Promise<void> {
-  const rows = await connection.write(call, (run) =>
-    run(RENEW, { ...params(held), lease: BigInt(LEASE_MS) }),
-  );
+export async function extendLease(run: Run, { place }: Neo4jConnection, held: Held): Promise<void> {
+  const rows = await run(RENEW, { ...params(held), lease: BigInt(LEASE_MS) });
   if (rows.length > 0) return;
   throw failure(
     "locked",
-    connection.place,
+    place,
     "has another runner of migrations: this one was silent for too long and lost the lock",
     "run opsctl init neo4j again; what is done is not done twice",
   );
@@ -89,12 +87,14 @@ export async function releaseLock(call: Call, connection: Neo4jConnection, held:
   }
 }
 
-/** Renews the lease until `stop`; a renewal that fails is noticed by the check before the next statement. */
+/** Renews the lease until `stop`; a renewal that fails is noticed when the next statement is recorded. */
 export function keepLock(call: Call, connection: Neo4jConnection, held: Held): { stop(): void } {
   const timer = setInterval(() => {
-    renewLock(call, connection, held).catch((error: OpsError) =>
-      call.log("WARNING", "the migration lock of Neo4j was not renewed", { code: error.code }),
-    );
+    connection
+      .write(call, (run) => extendLease(run, connection, held))
+      .catch((error: OpsError) =>
+        call.log("WARNING", "the migration lock of Neo4j was not renewed", { code: error.code }),
+      );
   }, RENEW_MS).unref();
   return { stop: () => clearInterval(timer) };
 }

@@ -29,8 +29,6 @@ export type Row = Record<string, unknown>;
 export interface Session {
   /** Process id of the server's backend, as the server told it. */
   readonly pid: number;
-  /** True once the connection has broken. */
-  readonly isLost: boolean;
   /** `timeoutMs` (default: limits.queryMs) bounds the wait; without `params` the text may hold several statements. */
   query<R extends object = Row>(text: string, params?: readonly unknown[], timeoutMs?: number): Promise<R[]>;
 }
@@ -197,10 +195,6 @@ class ClientSession implements LentSession {
   readonly #onLost = () => {
     this.#isLost = true;
   };
-
-  get isLost(): boolean {
-    return this.#isLost;
-  }
 
   async query<R extends object = Row>(
     text: string,

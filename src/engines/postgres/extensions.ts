@@ -81,10 +81,10 @@ async function prepareIn(
   return changes;
 }
 
-/** @returns false when somebody else was faster: IF NOT EXISTS does not see what is not committed yet */
+/** @returns false when somebody else was faster; IF NOT EXISTS would not tell */
 async function install(connection: PostgresConnection, call: Call, name: string): Promise<boolean> {
   try {
-    await connection.query(call, `CREATE EXTENSION IF NOT EXISTS ${name}`);
+    await connection.query(call, `CREATE EXTENSION ${name}`);
     return true;
   } catch (error) {
     if (["23505", "42710"].includes(sqlState(error) ?? "")) return false;

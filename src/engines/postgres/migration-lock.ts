@@ -10,7 +10,7 @@ const POLL_MS = 200;
 
 export interface MigrationLock {
   /** @throws OpsError `failed` when the connection that held the lock has gone: somebody else may work now */
-  assertHeld(): void;
+  assertHeld(): Promise<void>;
 }
 
 /**
@@ -67,14 +67,19 @@ async function refusePooler({ where }: PostgresConnection, session: Session): Pr
   });
 }
 
-function assertHeld({ where }: PostgresConnection, session: Session): void {
-  if (!session.isLost) return;
-  throw new OpsError({
-    code: "failed",
-    engine: "postgres",
-    message: `PostgreSQL at ${where.address} ended the connection that held the migration lock`,
-    hint: "run the command again: it goes on where this one stopped",
-  });
+/** The lock lives exactly as long as its session: one that answers still holds it. */
+async function assertHeld({ where }: PostgresConnection, session: Session): Promise<void> {
+  try {
+    await session.query("SELECT 1");
+  } catch (error) {
+    if (error instanceof OpsError) throw error;
+    throw new OpsError({
+      code: "failed",
+      engine: "postgres",
+      message: `PostgreSQL at ${where.address} ended the connection that held the migration lock`,
+      hint: "run the command again: it goes on where this one stopped",
+    });
+  }
 }
 
 async function lockedError({ where }: PostgresConnection, session: Session): Promise<OpsError> {

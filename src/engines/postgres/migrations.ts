@@ -52,7 +52,7 @@ export function postgresMigrations(connection: PostgresConnection): MigrationTar
       }),
     unavailable: (call, set) => unavailableReason(connection, call, set),
     async apply(call, migration, row) {
-      held?.assertHeld();
+      await held?.assertHeld();
       await applyFile(connection, call, migration, row);
     },
     statements: splitSql,
