@@ -224,11 +224,19 @@ function usageOf(error: CommanderError, args: readonly string[], program: Comman
       "see --help; a text that starts with - goes after --, for example: opsctl recall -- -Xmx",
     );
   }
-  if (error.code === "commander.unknownCommand" || error.code === "commander.excessArguments") {
-    const command = program.commands.find((one) => one.name() === commandName(args));
-    const names = command?.commands.map((sub) => sub.name()) ?? COMMAND_NAMES;
-    const word = command ? /but got \d+: ([^,]*?)[,.]/.exec(first)?.[1] : commandName(args);
-    return usageError(first, suggest(word ?? "", names) ?? "see --help; quote a text of several words");
+  const name = commandName(args) ?? "";
+  if (error.code === "commander.unknownCommand") {
+    return usageError(first, suggest(name, COMMAND_NAMES) ?? "see --help");
+  }
+  if (error.code === "commander.excessArguments") {
+    const subcommands = program.commands.find((command) => command.name() === name)?.commands ?? [];
+    if (subcommands.length === 0) return usageError(first, "quote a text of several words");
+    const names = subcommands.map((command) => command.name());
+    const given = args.slice(args.indexOf(name) + 1).find((arg) => !arg.startsWith("-")) ?? "";
+    return usageError(
+      `${name} has no subcommand "${given}"`,
+      suggest(given, names) ?? `it has: ${names.join(", ")}`,
+    );
   }
   return usageError(first, "see --help");
 }

@@ -17,7 +17,7 @@ interface Row {
 /** Columns of `env`: name, value (redacted), source. */
 const COLUMNS: readonly Column<Row>[] = [
   { header: "name", value: (row) => row.name },
-  { header: "value", value: (row) => row.value, shown: (row) => row.value ?? "–" },
+  { header: "value", flexible: true, value: (row) => row.value, shown: (row) => row.value ?? "–" },
   { header: "source", value: (row) => row.source, style: () => "dim" },
 ];
 

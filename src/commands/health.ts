@@ -54,7 +54,7 @@ const COLUMNS: readonly Column<Row>[] = [
     value: (row) => row.status,
     style: (row) => (GOOD.has(row.status) ? "green" : row.status === "not configured" ? "dim" : "yellow"),
   },
-  { header: "detail", value: (row) => row.detail },
+  { header: "detail", flexible: true, value: (row) => row.detail },
 ];
 
 function rowsOf({ checks, engines }: HealthReport): Row[] {

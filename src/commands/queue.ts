@@ -15,14 +15,14 @@ const COLUMNS: readonly Column<Row>[] = [
   { header: "no.", value: (row) => row.seq, align: "right" },
   { header: "store", value: (row) => row.store },
   { header: "kind", value: (row) => row.kind },
-  { header: "about", value: (row) => row.subject },
+  { header: "about", flexible: true, value: (row) => row.subject },
   {
     header: "state",
     value: (row) => row.state,
     style: (row) => (row.state === "rejected" ? "red" : "yellow"),
   },
   { header: "tries", value: (row) => row.attempts, align: "right" },
-  { header: "last error", value: (row) => row.last_error },
+  { header: "last error", flexible: true, value: (row) => row.last_error },
   { header: "queued", value: (row) => row.queued_at },
 ];
 

@@ -26,8 +26,13 @@ type Row = Recalled["results"][number];
 const MAX_QUERY_BYTES = 16 * 1024 * 1024;
 
 const COLUMNS: readonly Column<Row>[] = [
-  { header: "key", value: (row) => row.key, style: (row) => (row.match === "text" ? undefined : "cyan") },
-  { header: "what was done", value: (row) => row.content },
+  {
+    header: "key",
+    flexible: true,
+    value: (row) => row.key,
+    style: (row) => (row.match === "text" ? undefined : "cyan"),
+  },
+  { header: "what was done", flexible: true, value: (row) => row.content },
   {
     header: "outcome",
     value: (row) => outcomeWord(row.success),

@@ -78,8 +78,8 @@ export const outcomeWord = (success: boolean | null) =>
 type Shown = Pick<FixRow, "key" | "solution" | "success" | "timestamp" | "timestamp_ms" | "agent" | "id">;
 
 const fixColumns: readonly Column<Shown>[] = [
-  { header: "key", value: (row) => row.key },
-  { header: "solution", value: (row) => row.solution },
+  { header: "key", flexible: true, value: (row) => row.key },
+  { header: "solution", flexible: true, value: (row) => row.solution },
   {
     header: "outcome",
     value: (row) => outcomeWord(row.success),
@@ -110,7 +110,7 @@ export const EVENT_COLUMNS: readonly Column<EventRow>[] = [
 
 /** Columns of `fixes similar` and `fixes patterns`: key, times seen, success rate, last seen, newest solution. */
 export const ISSUE_COLUMNS: readonly Column<IssueRow>[] = [
-  { header: "key", value: (row) => row.key },
+  { header: "key", flexible: true, value: (row) => row.key },
   { header: "seen", value: (row) => row.occurrence_count, align: "right" },
   {
     header: "worked",
@@ -123,5 +123,5 @@ export const ISSUE_COLUMNS: readonly Column<IssueRow>[] = [
     value: (row) => row.last_seen,
     shown: (row) => `${age(Date.now() - row.last_seen_ms)} ago`,
   },
-  { header: "solution", value: (row) => row.solution },
+  { header: "solution", flexible: true, value: (row) => row.solution },
 ];

@@ -8,7 +8,13 @@ export interface Column<Row> {
   shown?(row: Row): string;
   style?(row: Row): Style | undefined;
   align?: "right";
+  /** Shortened when the terminal is too narrow; a pipe always gets it whole. */
+  flexible?: true;
 }
+
+/** Columns between two cells, and the least a flexible column keeps. */
+const GAP = 2;
+const NARROWEST = 12;
 
 /**
  * Prints rows: on a terminal as a borderless table with a header, in a pipe as tab-separated lines without header, colour or shortening.
@@ -28,14 +34,17 @@ export async function printTable<Row>(
   const table = new Table({
     head: columns.map(({ header }) => io.style("bold", header)),
     chars: BORDERLESS,
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 2 },
+    style: { head: [], border: [], "padding-left": 0, "padding-right": GAP },
     colAligns: columns.map(({ align }) => align ?? "left"),
   });
-  const widest = Math.max(24, Math.floor((io.columns ?? 80) / 2));
-  for (const row of rows) {
+  const cells = rows.map((row) =>
+    columns.map((column) => (column.shown ? escapeCell(column.shown(row)) : cell(column.value(row)))),
+  );
+  const widths = fitWidths(columns, cells, io.columns ?? 80);
+  for (const [index, row] of rows.entries()) {
     table.push(
-      columns.map((column) => {
-        const text = shorten(column.shown ? escapeCell(column.shown(row)) : cell(column.value(row)), widest);
+      columns.map((column, nth) => {
+        const text = shorten(cells[index]![nth]!, widths[nth]!);
         const style = column.style?.(row);
         return style ? io.style(style, text) : text;
       }),
@@ -47,6 +56,24 @@ export async function printTable<Row>(
 
 function cell(value: string | number | boolean | null): string {
   return value === null ? "" : escapeCell(String(value));
+}
+
+/** Widths that fit the terminal: the widest flexible column gives way first. */
+function fitWidths<Row>(columns: readonly Column<Row>[], cells: readonly string[][], width: number): number[] {
+  const widths = columns.map(({ header }, nth) =>
+    Math.max(header.length, ...cells.map((row) => [...row[nth]!].length)),
+  );
+  let excess = widths.reduce((sum, one) => sum + one + GAP, -GAP) - width;
+  while (excess > 0) {
+    const flexible = columns.flatMap((column, nth) =>
+      column.flexible && widths[nth]! > NARROWEST ? [nth] : [],
+    );
+    if (flexible.length === 0) break;
+    const widest = flexible.reduce((best, nth) => (widths[nth]! > widths[best]! ? nth : best));
+    widths[widest]! -= 1;
+    excess -= 1;
+  }
+  return widths;
 }
 
 function shorten(text: string, width: number): string {

@@ -155,8 +155,9 @@ describe("what a terminal would act on", () => {
 
   test("is escaped in a record of several lines, in a dry run and in the queue", async () => {
     const { fixes } = JSON.parse(await box.ok(["fixes", "--json"], { env: own })) as {
-      fixes: { id: string }[];
+      fixes: { id: string; details: string | null }[];
     };
+    const id = fixes.find(({ details }) => details !== null)!.id;
     const shown = await box.ok(["fixes", "show", id], { env: own });
     const planned = await box.ok(["fixes", "forget", id, "--dry-run"], { env: own });
     const env = { ...DOWN, OPSCTL_STATE: `${box.dir}/hostile-state.db` };

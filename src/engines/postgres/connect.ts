@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { connect as connectSocket, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import pg, { type PoolClient } from "pg";
@@ -163,7 +162,9 @@ class PostgresPool implements PostgresConnection {
   }
 
   async #goodbye(): Promise<void> {
-    const closed = [...this.#sockets].map((socket) => once(socket, "close"));
+    const closed = [...this.#sockets].map(
+      (socket) => new Promise<void>((resolve) => socket.once("close", () => resolve())),
+    );
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, GOODBYE_MS);
     await Promise.race([Promise.all([this.#pool.end(), ...closed]), late]);
