@@ -12,7 +12,12 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "parallel", include: ["test/**/*.test.ts"], exclude: [...NEO4J, CAMPAIGNS], maxWorkers: 2 },
+        test: {
+          name: "parallel",
+          include: ["test/**/*.test.ts"],
+          exclude: [...NEO4J, CAMPAIGNS],
+          maxWorkers: 2,
+        },
       },
       {
         extends: true,

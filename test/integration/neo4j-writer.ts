@@ -1,6 +1,7 @@
 /**
- * A process that applies overlapping batches to the Neo4j of the test run: `neo4j-writer.ts FROM TO SIZE`, records and
- * events numbered FROM to TO, each batch of SIZE. Prints {"new": …, "duplicate": …, "conflict": …}.
+ * A process that applies overlapping batches to the Neo4j of the test run: `neo4j-writer.ts FROM TO SIZE`,
+ * records and events numbered FROM to TO, each batch of SIZE. Prints {"new": …, "duplicate": …, "conflict":
+ * …}.
  */
 import { neo4jMemory } from "../../src/engines/neo4j/memory.ts";
 import { prepare } from "../../src/memory/analyze.ts";

@@ -7,7 +7,7 @@ const ROOT = join(import.meta.dirname, "..", "..");
 
 /** Builds once; finding a fresh build costs a few milliseconds. */
 export function setup(): void {
-  const built = statSync(join(ROOT, "dist", "main.js"), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const built = statSync(join(ROOT, "dist", "main.cjs"), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   if (built > newestSource()) return;
   execFileSync(process.execPath, [join(ROOT, "scripts", "build.ts")], { cwd: ROOT, stdio: "inherit" });
 }

@@ -1,7 +1,8 @@
 // opsctl set "memory", schema v1.0.0, for Neo4j 5.13 and newer (Community is enough).
-// Records, their events (those of issues are also Fix nodes), agents, issues, and what full-text ranking needs.
-// Times are milliseconds since the epoch. `opsctl init neo4j` first replaces an index on Agent.name, which the guides
-// make: Neo4j refuses an index and a constraint on one property. By hand: DROP INDEX agent_name;
+// Records, their events (those of issues are also Fix nodes), agents, issues, and what full-text ranking
+// needs. Times are milliseconds since the epoch. `opsctl init neo4j` first replaces an index on Agent.name,
+// which the guides make: Neo4j refuses an index and a constraint on one property. By hand: DROP INDEX
+// agent_name;
 
 CREATE INDEX fix_timestamp IF NOT EXISTS FOR (f:Fix) ON (f.ts);
 CREATE INDEX fix_issue IF NOT EXISTS FOR (f:Fix) ON (f.issue);
@@ -23,6 +24,7 @@ CREATE CONSTRAINT stat_id IF NOT EXISTS FOR (s:Stat) REQUIRE s.id IS UNIQUE;
 CREATE FULLTEXT INDEX memory_text IF NOT EXISTS FOR (m:Memory) ON EACH [m.tokens]
 OPTIONS { indexConfig: { `fulltext.analyzer`: 'whitespace' } };
 
-// Every write of the memory locks this node first, so that frequencies and outcomes are exact with several writers.
+// Every write of the memory locks this node first, so that frequencies and outcomes are exact with several
+// writers.
 MERGE (s:Stat {id: 'memory'})
 ON CREATE SET s.documents = 0, s.title_length = 0, s.body_length = 0;

@@ -12,8 +12,9 @@ export class NoAnswer extends Error {
 }
 
 /**
- * The work's result, unless `ms` pass or `signal` aborts first. The work itself goes on: whoever started it ends it.
- * The driver's own timeouts leave out the Bolt handshake and a server that stops in the middle of an answer.
+ * The work's result, unless `ms` pass or `signal` aborts first. The work itself goes on: whoever started it
+ * ends it. The driver's own timeouts leave out the Bolt handshake and a server that stops in the middle of an
+ * answer.
  * @throws NoAnswer after `ms`; OpsError of the signal's reason on abort
  */
 export async function bounded<T>(work: Promise<T>, ms: number, signal?: AbortSignal): Promise<T> {

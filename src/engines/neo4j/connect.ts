@@ -8,7 +8,9 @@ import { neo4jError, type Place, unknownOutcome } from "./errors.ts";
 import { DriverPool, type Lent } from "./pool.ts";
 import { type Phase, retryDelay } from "./retry.ts";
 
-/** Values of a query: whole numbers go as BigInt, because the driver sends every JavaScript number as a float. */
+/**
+ * Values of a query: whole numbers go as BigInt, because the driver sends every JavaScript number as a float.
+ */
 export type Params = Record<string, unknown>;
 
 /** One query of a transaction; rows are plain objects, integers numbers. */
@@ -19,7 +21,9 @@ export interface Neo4jConnection extends Connection {
   readonly place: Place;
   /** One reading query, retried while the limit allows. */
   read<T>(call: Call, query: string, params?: Params): Promise<T[]>;
-  /** Work in one transaction. It runs again after a deadlock or a lost connection, so it must be idempotent. */
+  /**
+   * Work in one transaction. It runs again after a deadlock or a lost connection, so it must be idempotent.
+   */
   write<T>(call: Call, work: (run: Run) => Promise<T>): Promise<T>;
   /** One statement in a transaction of its own (schema), not repeated after a lost connection. */
   command(call: Call, query: string): Promise<void>;
@@ -105,7 +109,9 @@ class LazyConnection implements Neo4jConnection {
     return this.#pool.close();
   }
 
-  /** Runs `work` on a session, again where that helps, within the limit for queries (connecting comes on top). */
+  /**
+   * Runs `work` on a session, again where that helps, within the limit for queries (connecting comes on top).
+   */
   async #attempt<T>(
     call: Call,
     mode: SessionMode,

@@ -1,6 +1,7 @@
 /**
- * OpsErrors from what neo4j-driver throws. Of its errors only the code is copied, and the server's own words where they
- * cannot hold a value: messages of constraints quote property values, those of connections the URL.
+ * OpsErrors from what neo4j-driver throws. Of its errors only the code is copied, and the server's own words
+ * where they cannot hold a value: messages of constraints quote property values, those of connections the
+ * URL.
  */
 import { type ErrorCode, OpsError } from "../../errors.ts";
 import { NoAnswer } from "./bounded.ts";
@@ -31,7 +32,9 @@ interface DriverError {
 
 const SCHEMA_HINT = "opsctl init neo4j";
 
-/** Any error of an attempt as an OpsError of engine neo4j; an OpsError (an aborted call) comes back as it is. */
+/**
+ * Any error of an attempt as an OpsError of engine neo4j; an OpsError (an aborted call) comes back as it is.
+ */
 export function neo4jError(error: unknown, { place, outcomeUnknown }: Attempt): OpsError {
   if (error instanceof OpsError) return error;
   if (outcomeUnknown && (error instanceof NoAnswer || isConnectionLoss(error))) {
@@ -109,7 +112,10 @@ export function isTransient(error: unknown): boolean {
   return error.retryable && !/OutOfMemory|\.Security\./.test(error.code);
 }
 
-/** Whether a socket's error code is about TLS; a reset during a TLS handshake mostly means that the server has none. */
+/**
+ * Whether a socket's error code is about TLS; a reset during a TLS handshake mostly means that the server has
+ * none.
+ */
 export function isTlsFailure(code: string, place: Place): boolean {
   return place.tls && (/CERT|SSL|TLS|SIGNATURE|SIGNED/.test(code) || code === "ECONNRESET");
 }

@@ -1,7 +1,8 @@
 /**
- * The first bytes of Bolt on a socket of our own, before the driver makes one. Two reasons: the driver has no timeout for
- * the handshake and keeps such a socket (and with it the process) for as long as a frozen server lives, `driver.close()`
- * included; and it hides why a connection failed (DNS, TLS, another protocol) in one sentence for all.
+ * The first bytes of Bolt on a socket of our own, before the driver makes one. Two reasons: the driver has no
+ * timeout for the handshake and keeps such a socket (and with it the process) for as long as a frozen server
+ * lives, `driver.close()` included; and it hides why a connection failed (DNS, TLS, another protocol) in one
+ * sentence for all.
  */
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -75,6 +76,6 @@ function connectError(error: NodeJS.ErrnoException, place: Place): OpsError {
   const hint =
     code.includes("SSL") || code === "ECONNRESET"
       ? "does the server have TLS on this port? Without it use bolt://"
-      : "use the name in the certificate; name its CA in NODE_EXTRA_CA_CERTS, or trust a self-signed one with bolt+ssc://";
+      : "use the name in the certificate and set NODE_EXTRA_CA_CERTS, or trust any with bolt+ssc://";
   return unreachable(place, `failed the TLS handshake (${code})`, hint, error);
 }

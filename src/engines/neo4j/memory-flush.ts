@@ -47,7 +47,10 @@ const STATISTICS = `MATCH (s:Stat {id: 'memory'})
 SET s.documents = s.documents + $documents, s.title_length = s.title_length + $titleLength,
   s.body_length = s.body_length + $bodyLength`;
 
-/** Writes a plan inside the caller's transaction. The queries go out together; the first error fails all of them. */
+/**
+ * Writes a plan inside the caller's transaction. The queries go out together; the first error fails all of
+ * them.
+ */
 export async function flushPlan(run: Run, plan: MemoryPlan): Promise<void> {
   const records = [...plan.records.values()].filter((record) => record.touched).sort(byId);
   const stored = records.filter((record) => !record.created);
@@ -102,7 +105,9 @@ function memoryRow({ created, prepared, deletedAt }: PlannedRecord): Params {
   };
 }
 
-/** The title's tokens three times: a word of the issue counts as three (two boosted fields rank differently). */
+/**
+ * The title's tokens three times: a word of the issue counts as three (two boosted fields rank differently).
+ */
 function indexProperties(
   { title, body, titleLength, bodyLength }: NonNullable<PlannedRecord["prepared"]>,
   isVisible: boolean,

@@ -51,8 +51,8 @@ export interface PlannedRecord extends KnownRecord {
 }
 
 /**
- * Decides in memory what a batch does, write by write, and sums up what changes in the store, so that a batch costs a
- * fixed number of queries. The rules are those of MemoryStore.apply.
+ * Decides in memory what a batch does, write by write, and sums up what changes in the store, so that a batch
+ * costs a fixed number of queries. The rules are those of MemoryStore.apply.
  */
 export class MemoryPlan {
   readonly records = new Map<string, PlannedRecord>();

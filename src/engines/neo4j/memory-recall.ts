@@ -42,8 +42,8 @@ RETURN s.documents AS documents, s.title_length AS titleLength, s.body_length AS
 const TOKEN = /^[a-z0-9_]{1,64}$/;
 
 /**
- * The best records by Lucene's score, the filter applied before the limit. The score itself means nothing outside this
- * store and stays here.
+ * The best records by Lucene's score, the filter applied before the limit. The score itself means nothing
+ * outside this store and stays here.
  */
 export async function readCandidates(
   call: Call,

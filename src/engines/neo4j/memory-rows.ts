@@ -7,7 +7,10 @@ import type { Params } from "./connect.ts";
 export const FOLDED_ISSUE =
   "CASE WHEN m.folded_key STARTS WITH 'issue:' THEN substring(m.folded_key, 6) ELSE m.folded_key END";
 
-/** No event of the record `m` is later than `e`. The newest relationships come first, so an old event fails fast. */
+/**
+ * No event of the record `m` is later than `e`. The newest relationships come first, so an old event fails
+ * fast.
+ */
 export const IS_LATEST = `NOT EXISTS { MATCH (m)<-[:OF]-(n:Event)
   WHERE n.ts > e.ts OR (n.ts = e.ts AND n.id > e.id) }`;
 
@@ -25,8 +28,8 @@ export interface Condition {
 }
 
 /**
- * Conditions of a filter. The time is always there, however early, because a condition on `e.ts` is what lets the index
- * on it give the order.
+ * Conditions of a filter. The time is always there, however early, because a condition on `e.ts` is what lets
+ * the index on it give the order.
  * @param perEvent the agent must be that of the event itself, not of any event of the record
  */
 export function conditionOf(filter: RecordFilter, perEvent = false): Condition {

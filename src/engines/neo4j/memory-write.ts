@@ -7,9 +7,9 @@ import { flushPlan } from "./memory-flush.ts";
 import { type Known, type KnownAgent, type KnownRecord, MemoryPlan } from "./memory-plan.ts";
 
 /**
- * Takes the write lock of the one statistics node: writers queue here. A SET takes it even when the value stays; the value
- * must be a constant, because Cypher reads the right-hand side before it waits (`SET s.documents = s.documents` put a
- * stale sum back).
+ * Takes the write lock of the one statistics node: writers queue here. A SET takes it even when the value
+ * stays; the value must be a constant, because Cypher reads the right-hand side before it waits (`SET
+ * s.documents = s.documents` put a stale sum back).
  */
 const LOCK = "MATCH (s:Stat {id: 'memory'}) SET s.id = 'memory' RETURN s.id AS id";
 
@@ -18,8 +18,7 @@ RETURN m.id AS id, m.key AS key, m.deleted_at AS deletedAt`;
 
 const FORGOTTEN = `UNWIND $ids AS id MATCH (m:Memory {id: id})
 RETURN m.id AS id, m.title_tokens AS title, m.body_tokens AS body,
-  reduce(last = 0, order IN [(m)<-[:OF]-(e:Event) | e.recorded_at] | CASE WHEN order > last THEN order ELSE last END)
-    AS lastOrder`;
+  COLLECT { MATCH (m)<-[:OF]-(e:Event) RETURN max(e.recorded_at) }[0] AS lastOrder`;
 
 const EVENTS = `UNWIND $ids AS id MATCH (e:Event {id: id})-[:OF]->(m:Memory)
 RETURN e.id AS id, e.digest AS digest, m.id AS recordId`;
@@ -35,8 +34,8 @@ WHERE NOT (m.key = row.key AND m.content = row.content
 RETURN row.position AS position`;
 
 /**
- * Applies a batch in one transaction: lock, read what it touches, decide in memory, write. All writers take the same
- * lock first, so outcomes and sums are exact and two of them cannot end in a deadlock.
+ * Applies a batch in one transaction: lock, read what it touches, decide in memory, write. All writers take
+ * the same lock first, so outcomes and sums are exact and two of them cannot end in a deadlock.
  * @throws OpsError `failed` when the database was never initialised
  */
 export function applyWrites(

@@ -19,8 +19,8 @@ const SHOWN_NAMES = 5;
 
 /**
  * Makes room for the constraint `agent_name`: the guides make an index of that name, and a constraint
- * `agent_name_unique`; Neo4j refuses a second index or constraint on one property. What was there is replaced at once,
- * because the file that makes the constraint may have been applied long ago.
+ * `agent_name_unique`; Neo4j refuses a second index or constraint on one property. What was there is replaced
+ * at once, because the file that makes the constraint may have been applied long ago.
  * @throws OpsError `failed` when two agents have one name
  */
 export async function replaceAgentIndex(
@@ -56,7 +56,7 @@ async function refuseDuplicates(call: Call, connection: Neo4jConnection): Promis
     "failed",
     connection.place,
     `has several Agent nodes of one name: ${shown.join(", ")}${more}; the name must be unique`,
-    "keep one node of each name, for example MATCH (a:Agent {name: …}) and DETACH DELETE the others, then init again",
+    "keep one node of each name and DETACH DELETE the others, then run opsctl init neo4j again",
   );
 }
 

@@ -5,7 +5,10 @@ import type { Neo4jConnection, Params } from "./connect.ts";
 import { extendLease, type Held } from "./migration-lock.ts";
 import { splitCypher } from "./statements.ts";
 
-/** Made before anything else: a MERGE without a constraint behind it makes doubles. Community has no node keys. */
+/**
+ * Made before anything else: a MERGE without a constraint behind it makes doubles. Community has no node
+ * keys.
+ */
 export const HISTORY_SCHEMA: readonly string[] = [
   `CREATE CONSTRAINT opsctl_migrations_key IF NOT EXISTS
 FOR (h:opsctl_migrations) REQUIRE (h.set_name, h.version) IS UNIQUE`,
@@ -18,7 +21,8 @@ const KEY = "{set_name: $set_name, version: $version}";
 
 // resumed where it stopped only when the file is the same
 const START = `MERGE (h:opsctl_migrations ${KEY})
-WITH h, CASE WHEN h.checksum = $row.checksum AND h.state IN ['running', 'failed'] THEN h.statement_index ELSE 0 END AS done
+WITH h, CASE WHEN h.checksum = $row.checksum AND h.state IN ['running', 'failed']
+  THEN h.statement_index ELSE 0 END AS done
 SET h += $row, h.statement_index = done RETURN done`;
 
 const UPDATE = `MATCH (h:opsctl_migrations ${KEY}) SET h += $changes`;
@@ -32,9 +36,9 @@ export async function readHistory(call: Call, connection: Neo4jConnection): Prom
 }
 
 /**
- * Runs one file. Neo4j mixes no schema and data in one transaction, so each statement commits by itself and the history
- * says how many are done; a file that stopped in the middle goes on there. Statements must be repeatable (IF NOT EXISTS):
- * the one that was under way may run twice.
+ * Runs one file. Neo4j mixes no schema and data in one transaction, so each statement commits by itself and
+ * the history says how many are done; a file that stopped in the middle goes on there. Statements must be
+ * repeatable (IF NOT EXISTS): the one that was under way may run twice.
  * @throws OpsError naming file and statement
  */
 export async function applyFile(
@@ -64,7 +68,8 @@ export async function applyFile(
     }
     await update({ state: "applied", duration_ms: Math.round(performance.now() - startedAt) });
   } catch (error) {
-    // the error that stopped the file is the one to report; a history that cannot be written still says `running`
+    // the error that stopped the file is the one to report; a history that cannot be written still says
+    // `running`
     await update({ state: "failed", duration_ms: Math.round(performance.now() - startedAt) }).catch(() => {});
     throw named(error, `${migration.set}/${migration.file}`, done + 1, statements.length);
   }

@@ -12,7 +12,10 @@ const POLL_MS = 250;
 /** Longest wait for another runner. */
 const MAX_WAIT_MS = 60_000;
 
-/** Our claim; the token grows with every new holder, so that a holder that slept too long can be told (a fencing token). */
+/**
+ * Our claim; the token grows with every new holder, so that a holder that slept too long can be told (a
+ * fencing token).
+ */
 export interface Held {
   holder: string;
   token: number;
@@ -31,8 +34,8 @@ ON CREATE SET l.token = 0, l.expires_at = 0
 SET l.name = 'migrations'
 WITH l, (l.expires_at < timestamp() OR l.holder = $holder) AS free
 FOREACH (_ IN CASE WHEN free THEN [1] ELSE [] END |
-  SET l.token = CASE WHEN l.holder = $holder THEN l.token ELSE l.token + 1 END, l.holder = $holder, l.owner = $owner,
-    l.acquired_at = timestamp(), l.expires_at = timestamp() + $lease)
+  SET l.token = CASE WHEN l.holder = $holder THEN l.token ELSE l.token + 1 END,
+    l.holder = $holder, l.owner = $owner, l.acquired_at = timestamp(), l.expires_at = timestamp() + $lease)
 RETURN l.holder AS holder, l.owner AS owner, l.token AS token, timestamp() - l.acquired_at AS ageMs`;
 
 const RENEW = `MATCH (l:opsctl_lock {name: 'migrations', holder: $holder, token: $token})

@@ -8,7 +8,10 @@ import { applyFile, HISTORY_SCHEMA, readHistory } from "./migration-history.ts";
 import { claimLock, type Held, keepLock, releaseLock } from "./migration-lock.ts";
 import { splitCypher } from "./statements.ts";
 
-/** Every query here is understood from this version on (COUNT and COLLECT subqueries, SHOW … YIELD owningConstraint). */
+/**
+ * Every query here is understood from this version on (COUNT and COLLECT subqueries, SHOW … YIELD
+ * owningConstraint).
+ */
 const OLDEST = [5, 13] as const;
 const POLL_MS = 200;
 
@@ -79,7 +82,10 @@ async function tooOld(call: Call, connection: Neo4jConnection): Promise<string |
   return isOld ? `needs Neo4j ${OLDEST.join(".")} or newer; this one is ${version}` : null;
 }
 
-/** Waits until the indexes are online, then counts as the guide's init_neo4j.py does: nodes, fixes, agents, and more. */
+/**
+ * Waits until the indexes are online, then counts as the guide's init_neo4j.py does: nodes, fixes, agents,
+ * and more.
+ */
 async function verify(call: Call, connection: Neo4jConnection): Promise<Record<string, number>> {
   for (;;) {
     const states = await indexStates(call, connection);

@@ -5,7 +5,9 @@ import { bounded } from "./bounded.ts";
 import { failure, type Place } from "./errors.ts";
 import { greet } from "./greet.ts";
 
-/** An answer this young proves that the server is alive: it is not greeted again before the driver connects. */
+/**
+ * An answer this young proves that the server is alive: it is not greeted again before the driver connects.
+ */
 const FRESH_MS = 1_000;
 /** What closing may take. */
 const CLOSE_MS = 1_000;
@@ -31,7 +33,10 @@ export interface Lent {
   driver: Driver;
 }
 
-/** The driver of one target: loaded and made by the first query, thrown away whole when the server falls silent. */
+/**
+ * The driver of one target: loaded and made by the first query, thrown away whole when the server falls
+ * silent.
+ */
 export class DriverPool {
   readonly place: Place;
   readonly #target: Target;

@@ -17,9 +17,10 @@ const BASE_DELAY_MS = 10;
 const MAX_DELAY_MS = 500;
 
 /**
- * Milliseconds to wait before the work is done again, or undefined when it should not be: after a deadlock and the
- * like until `deadline` (performance.now()), after a lost connection once. All our writes carry ids of their own, so
- * that a commit whose answer was lost may be repeated (neo4j-java-driver 593 says why others may not).
+ * Milliseconds to wait before the work is done again, or undefined when it should not be: after a deadlock
+ * and the like until `deadline` (performance.now()), after a lost connection once. All our writes carry ids
+ * of their own, so that a commit whose answer was lost may be repeated (neo4j-java-driver 593 says why others
+ * may not).
  */
 export function retryDelay(error: unknown, phase: Phase, deadline: number): number | undefined {
   const transient = isTransient(error);

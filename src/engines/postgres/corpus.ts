@@ -1,5 +1,5 @@
 import type { Prepared } from "../../memory/model.ts";
-import type { Session } from "./connect.ts";
+import type { Session } from "./session.ts";
 
 /** Tokens of an analyzer's output. */
 function tokensOf(text: string): string[] {

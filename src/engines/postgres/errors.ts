@@ -134,7 +134,11 @@ function describe(error: unknown, where: Where, phase: Phase): Known {
 }
 
 function unreachable(what: string): Known {
-  return { code: "unreachable", what, hint: "check that the server runs and DATABASE_URL names it" };
+  return {
+    code: "unreachable",
+    what,
+    hint: "check that the server runs and that DATABASE_URL (or POSTGRES_HOST) names it",
+  };
 }
 
 interface ServerError {
@@ -147,14 +151,28 @@ function ofState(state: string, error: ServerError, where: Where): Known {
   const known = STATES[state]?.(where);
   if (known) return known;
   if (state.startsWith("08")) return unreachable(`lost the connection (${state})`);
-  const what = `refused the statement: ${statementProblem(state, error)}`;
+  const what = `refused the statement: ${statementProblem(state, error, NAME_STATES.has(state))}`;
   return { code: "failed", what, hint: state === "42P01" ? INIT : undefined };
 }
 
-/** What is wrong with a statement. Only class 42 (syntax, names) has messages that are sure to hold no stored value. */
-export function statementProblem(state: string, error: ServerError): string {
+/** Unknown and taken names of tables, columns, functions and types: their messages hold nothing else. */
+const NAME_STATES: ReadonlySet<string> = new Set([
+  "42P01",
+  "42703",
+  "42883",
+  "42704",
+  "42P07",
+  "42701",
+  "42710",
+]);
+
+/**
+ * What is wrong with a statement: the server's message where it `mayQuote` (a file of migrations, whose text is no secret), else only the
+ * names that the error carries, because other messages hold values (a syntax error in a tsquery shows what was searched).
+ */
+export function statementProblem(state: string, error: ServerError, mayQuote: boolean): string {
   const names = [error.table && `table ${error.table}`, error.constraint && `constraint ${error.constraint}`];
-  const what = state.startsWith("42") ? error.message : names.filter(Boolean).join(", ");
+  const what = mayQuote ? error.message : names.filter(Boolean).join(", ");
   return what === "" ? `SQLSTATE ${state}` : `${what} (SQLSTATE ${state})`;
 }
 

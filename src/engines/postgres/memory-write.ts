@@ -1,8 +1,8 @@
 import { OpsError } from "../../errors.ts";
 import type { Outcome } from "../../memory/model.ts";
 import type { PreparedWrite } from "../../memory/port.ts";
-import type { Session } from "./connect.ts";
 import { CorpusChange } from "./corpus.ts";
+import type { Session } from "./session.ts";
 import { applyAgents } from "./write-agents.ts";
 import { applyForgets } from "./write-forget.ts";
 import { applyRemembers } from "./write-remember.ts";

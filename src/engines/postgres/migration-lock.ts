@@ -1,12 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Call, throwIfAborted } from "../../call.ts";
 import { OpsError } from "../../errors.ts";
-import type { LentSession, PostgresConnection, Session } from "./connect.ts";
+import type { PostgresConnection } from "./connect.ts";
+import type { LentSession, Session } from "./session.ts";
 
 /** "opsc", "migr": the two halves of the advisory lock's key. It belongs to one database. */
 const KEY = [0x6f707363, 0x6d696772] as const;
 const MAX_WAIT_MS = 60_000;
 const POLL_MS = 200;
+const RESERVE_MS = 500;
 
 export interface MigrationLock {
   /** @throws OpsError `failed` when the connection that held the lock has gone: somebody else may work now */
@@ -29,8 +31,6 @@ export async function withMigrationLock<T>(
     try {
       await acquire(keeper, session, call);
       return await work({ assertHeld: () => assertHeld(keeper, session) });
-    } catch (error) {
-      throw keeper.explain(error);
     } finally {
       // ends the connection, and with it the lock, also when nobody answers any more
       session.release(true);
@@ -41,8 +41,17 @@ export async function withMigrationLock<T>(
 }
 
 async function acquire(keeper: PostgresConnection, session: LentSession, call: Call): Promise<void> {
-  await refusePooler(keeper, session);
-  const deadline = performance.now() + Math.min(call.remainingMs(), MAX_WAIT_MS);
+  try {
+    await refusePooler(keeper, session);
+    await pollForLock(keeper, session, call);
+  } catch (error) {
+    throw keeper.explain(error);
+  }
+}
+
+/** Leaves time to ask who holds it before the call is over. */
+async function pollForLock(keeper: PostgresConnection, session: LentSession, call: Call): Promise<void> {
+  const deadline = performance.now() + Math.min(call.remainingMs() - RESERVE_MS, MAX_WAIT_MS);
   for (;;) {
     const rows = await session.query<{ locked: boolean }>(
       "SELECT pg_try_advisory_lock($1, $2) AS locked",

@@ -148,16 +148,17 @@ function insertRow(table: string): string {
 }
 
 /** Names file and line of what the server refused; other failures stay what they are. */
-function fileError(connection: PostgresConnection, migration: Migration, error: unknown): Error {
+function fileError(connection: PostgresConnection, migration: Migration, error: unknown): OpsError {
   const state = sqlState(error);
   const known = connection.explain(error);
   if (state === undefined || known.code !== "failed") return known;
-  const { position, message } = error as { position?: string; message: string };
-  const line = position && ` line ${migration.text.slice(0, Number(position)).split("\n").length}`;
+  const failed = error as { message: string; position?: string; table?: string; constraint?: string };
+  const line =
+    failed.position && ` line ${migration.text.slice(0, Number(failed.position)).split("\n").length}`;
   return new OpsError({
     code: "failed",
     engine: "postgres",
-    message: `${migration.set}/${migration.file}${line ?? ""}: ${statementProblem(state, { ...(error as object), message })}`,
+    message: `${migration.set}/${migration.file}${line ?? ""}: ${statementProblem(state, failed, state.startsWith("42"))}`,
     hint: "nothing of the file was kept; correct what it names and run the command again",
   });
 }

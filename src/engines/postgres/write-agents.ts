@@ -1,6 +1,6 @@
 import { DEFAULT_AGENT_STATUS, type Outcome } from "../../memory/model.ts";
-import type { Session } from "./connect.ts";
 import type { WriteOf } from "./memory-write.ts";
+import type { Session } from "./session.ts";
 
 type AgentWrite = WriteOf<"agent">;
 

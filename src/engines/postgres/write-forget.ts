@@ -1,7 +1,7 @@
 import type { Outcome } from "../../memory/model.ts";
-import type { Session } from "./connect.ts";
 import { type CorpusChange, weightsOf } from "./corpus.ts";
 import type { WriteOf } from "./memory-write.ts";
+import type { Session } from "./session.ts";
 
 interface StoredRecord {
   id: string;

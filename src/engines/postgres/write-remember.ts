@@ -1,10 +1,16 @@
 import { hash } from "node:crypto";
-import { DEFAULT_AGENT_STATUS, type MemoryRecord, type Outcome } from "../../memory/model.ts";
-import type { Session } from "./connect.ts";
-import { type CorpusChange, searchLiteral, weightsOf } from "./corpus.ts";
-import type { WriteOf } from "./memory-write.ts";
-
-type Remember = WriteOf<"remember">;
+import type { MemoryRecord, Outcome } from "../../memory/model.ts";
+import { type CorpusChange, weightsOf } from "./corpus.ts";
+import {
+  type Indexed,
+  insertEvents,
+  insertRecords,
+  type Remember,
+  reviveRecords,
+  type Sighting,
+  seeAgents,
+} from "./remember-sql.ts";
+import type { Session } from "./session.ts";
 
 /** What is known of a record while a run is worked through: stored before, or earlier in the run. */
 interface KnownRecord {
@@ -16,17 +22,6 @@ interface KnownRecord {
 interface KnownEvent {
   record_id: string;
   digest: string;
-}
-
-interface Sighting {
-  server: string | null;
-  at: number;
-}
-
-/** A write whose record becomes visible, with the weights of its tokens. */
-interface Indexed {
-  write: Remember;
-  weights: Map<string, number>;
 }
 
 /** What a run will write. */
@@ -132,91 +127,4 @@ function toKnown({ key, content, details, deleted_at }: StoredRecord): KnownReco
       (record.details === null ? null : hash("sha256", record.details, "hex")) === details,
     deletedAt: deleted_at,
   };
-}
-
-async function insertRecords(session: Session, records: readonly Indexed[]): Promise<void> {
-  if (records.length === 0) return;
-  await session.query(
-    `INSERT INTO memori_metadata (id, namespace, key, folded_key, content, details, title_tokens, body_tokens,
-       search, title_length, body_length)
-     SELECT id, namespace, key, folded_key, content, details, title, body, search::tsvector, title_length, body_length
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-       $9::text[], $10::bigint[], $11::bigint[])
-       AS new (id, namespace, key, folded_key, content, details, title, body, search, title_length, body_length)`,
-    [
-      records.map(({ write }) => write.record.id),
-      records.map(({ write }) => write.record.namespace),
-      records.map(({ write }) => write.record.key),
-      records.map(({ write }) => write.prepared.foldedKey),
-      records.map(({ write }) => write.record.content),
-      records.map(({ write }) => write.record.details),
-      records.map(({ write }) => write.prepared.title),
-      records.map(({ write }) => write.prepared.body),
-      records.map(({ weights }) => searchLiteral(weights)),
-      records.map(({ write }) => write.prepared.titleLength),
-      records.map(({ write }) => write.prepared.bodyLength),
-    ],
-  );
-}
-
-/** The tokens are written anew: they are what the frequencies just counted, also when the analyzer has changed since. */
-async function reviveRecords(session: Session, records: readonly Indexed[]): Promise<void> {
-  if (records.length === 0) return;
-  await session.query(
-    `UPDATE memori_metadata m SET deleted_at = NULL, folded_key = back.folded_key, title_tokens = back.title,
-       body_tokens = back.body, search = back.search::tsvector, title_length = back.title_length,
-       body_length = back.body_length
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
-       AS back (id, folded_key, title, body, search, title_length, body_length)
-     WHERE m.id = back.id`,
-    [
-      records.map(({ write }) => write.record.id),
-      records.map(({ write }) => write.prepared.foldedKey),
-      records.map(({ write }) => write.prepared.title),
-      records.map(({ write }) => write.prepared.body),
-      records.map(({ weights }) => searchLiteral(weights)),
-      records.map(({ write }) => write.prepared.titleLength),
-      records.map(({ write }) => write.prepared.bodyLength),
-    ],
-  );
-}
-
-async function insertEvents(session: Session, writes: readonly Remember[]): Promise<void> {
-  if (writes.length === 0) return;
-  await session.query(
-    `INSERT INTO memori_events (id, record_id, agent, server, success, tags, metadata, at, recorded_at, digest)
-     SELECT id, record_id, agent, server, success, tags::jsonb, metadata::json, at, recorded_at, digest
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::bigint[],
-       $9::bigint[], $10::text[])
-       AS new (id, record_id, agent, server, success, tags, metadata, at, recorded_at, digest)`,
-    [
-      writes.map(({ event }) => event.id),
-      writes.map(({ record }) => record.id),
-      writes.map(({ event }) => event.agent),
-      writes.map(({ event }) => event.server),
-      writes.map(({ event }) => event.success),
-      writes.map(({ event }) => JSON.stringify(event.tags)),
-      writes.map(({ event }) => JSON.stringify(event.metadata)),
-      writes.map(({ event }) => event.at),
-      writes.map(({ order }) => order),
-      writes.map(({ digest }) => digest),
-    ],
-  );
-}
-
-/** Unknown agents are created, with a time of their last change that any `agent` write beats; known ones were seen. */
-async function seeAgents(session: Session, agents: Map<string, Sighting>): Promise<void> {
-  if (agents.size === 0) return;
-  const seen = [...agents].sort(([a], [b]) => (a < b ? -1 : 1));
-  await session.query(
-    `INSERT INTO memori_agents AS a (name, server, status, last_seen, updated_at)
-     SELECT name, server, $4, at, 0 FROM unnest($1::text[], $2::text[], $3::bigint[]) AS seen (name, server, at)
-     ON CONFLICT (name) DO UPDATE SET last_seen = excluded.last_seen WHERE a.last_seen < excluded.last_seen`,
-    [
-      seen.map(([name]) => name),
-      seen.map(([, { server }]) => server),
-      seen.map(([, { at }]) => at),
-      DEFAULT_AGENT_STATUS,
-    ],
-  );
 }
