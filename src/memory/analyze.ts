@@ -42,6 +42,21 @@ export function tokenize(text: string, limit: number = MAX_TOKENS): string[] {
   return tokens;
 }
 
+/**
+ * Distinct terms of a query and what each counts: a word 1; the parts of an identifier share the weight of one word, so that a name in
+ * camel case (`SeaMonkey`) does not outweigh the words around it.
+ */
+export function queryTerms(text: string): Map<string, number> {
+  const weights = new Map<string, number>();
+  for (const [word] of text.matchAll(WORD)) {
+    const [first, ...parts] = tokensOfWord(word);
+    const share = ASCII_WORD.test(word) ? 1 / parts.length : 1;
+    if (first !== undefined) weights.set(first, 1);
+    for (const part of parts) weights.set(part, Math.max(share, weights.get(part) ?? 0));
+  }
+  return weights;
+}
+
 /** What a store indexes for a record: title from the issue (or the whole key), body from content and details. */
 export function prepare(record: Pick<MemoryRecord, "key" | "content" | "details">): Prepared {
   const budget = { tokens: MAX_TOKENS, bytes: MAX_TOKEN_BYTES, counts: new Map<string, number>() };

@@ -25,7 +25,7 @@ export interface Journal {
     writes: readonly NewWrite[],
     stores: readonly string[],
   ): Promise<{ seq: number; write: Write }[]>;
-  /** What waits for a store, oldest first, after `afterSeq`. */
+  /** What waits for a store, oldest first, after `afterSeq`: at most `limit` writes, fewer when they are large, none only at the end. */
   waiting(
     call: Call,
     store: string,

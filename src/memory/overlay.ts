@@ -4,6 +4,8 @@ import type { MemoryStore, RecordFilter, SimilarIssue } from "./port.ts";
 
 /** Events of one forgotten record that are looked at. */
 const FORGOTTEN_EVENTS = 10_000;
+/** Records of one key that are looked at. */
+const SAME_KEY_LIMIT = 1000;
 
 /**
  * A store with the writes that are still on their way to it laid over: what was remembered is seen at once, and what was forgotten is
@@ -36,6 +38,16 @@ export function overlay(
       events.push(...(await store.events(call, filter, { limit: FORGOTTEN_EVENTS, offset: 0 })));
     }
     return events;
+  }
+
+  /** Whether the store has a record of this very key that is not forgotten. */
+  async function hasKey(call: Call, key: string): Promise<boolean> {
+    const matches = await store.keyMatches(call, key.toLowerCase(), {}, SAME_KEY_LIMIT);
+    const records = await store.byIds(
+      call,
+      visible(matches.filter(({ exact }) => exact)).map(({ id }) => id),
+    );
+    return records.some((record) => record.key === key);
   }
 
   return {
@@ -180,9 +192,10 @@ export function overlay(
       const added = records.filter(({ id }) => !known.has(id));
       const isIssue = ({ key }: MemoryRecord) => issueOf(key) !== null;
       let issues = stored.issues;
-      for (const key of new Set(added.filter(isIssue).map((record) => record.key))) {
-        const [match] = await store.keyMatches(call, key.toLowerCase(), {}, 1);
-        if (!match?.exact) issues += 1;
+      const addedKeys = new Set(added.filter(isIssue).map(({ key }) => key));
+      for (const key of addedKeys) if (!(await hasKey(call, key))) issues += 1;
+      for (const key of new Set(gone.filter(isIssue).map((record) => record.key))) {
+        if (!addedKeys.has(key) && !(await hasKey(call, key))) issues -= 1;
       }
       const agents = new Set(
         [...(await store.agents(call)), ...(await queued.agents(call))].map(({ name }) => name),

@@ -15,15 +15,17 @@ const MAX_SENT_TERMS = 12;
 const MAX_ROWS = 10_000;
 /** Terms that are sent however common they are. */
 const MIN_SENT_TERMS = 2;
+/** Terms that order the result: a query cut to its 32 rarest terms loses nothing, cut to 16 it lost .007. */
+const MAX_RANKED_TERMS = 32;
 /** Candidates a store returns, by its own order. */
 export const CANDIDATE_LIMIT = 500;
 /** The canonical pool; a longer list needs a larger one. */
 const POOL_SIZE = 50;
 
 /** The terms to ask the stores for: those that occur, rarest first (ties by the term), within the row budget. */
-export function chooseTerms(terms: readonly string[], { frequencies }: TermStatistics): string[] {
-  const known = terms.filter((term) => (frequencies.get(term) ?? 0) > 0);
-  known.sort((a, b) => frequencies.get(a)! - frequencies.get(b)! || (a < b ? -1 : 1));
+export function chooseTerms(terms: Iterable<string>, statistics: TermStatistics): string[] {
+  const { frequencies } = statistics;
+  const known = rarestFirst(terms, statistics);
   const chosen: string[] = [];
   let rows = 0;
   for (const term of known.slice(0, MAX_SENT_TERMS)) {
@@ -39,31 +41,59 @@ export interface Ranked {
   score: number;
 }
 
-/** The best candidates by exact BM25 over the sent terms, score rounded to 1e-6, ties by id. */
+/**
+ * Ranks in two steps. The pool is cut by exact BM25 over the sent terms alone: only of these every store has found all candidates (cut
+ * over all terms, 56 of 75 lists were the same). Then all terms of the query order the pool. Scores rounded to 1e-6, ties by id.
+ * @param weights what each term of the query counts
+ */
 export function rank(
+  weights: ReadonlyMap<string, number>,
   sent: readonly string[],
   statistics: TermStatistics,
   candidates: readonly Candidate[],
   limit: number,
 ): Ranked[] {
-  const weights = new Map(sent.map((term) => [term, idf(term, statistics)]));
-  const average = averageLength(statistics);
+  const ranked = rarestFirst(weights.keys(), statistics).slice(0, MAX_RANKED_TERMS);
+  const pool = byScore(candidates, bm25(weights, sent, statistics)).slice(0, Math.max(POOL_SIZE, limit));
+  return byScore(
+    pool.map(({ item }) => item),
+    bm25(weights, ranked, statistics),
+  ).map(({ item, score }) => ({ id: item.id, score }));
+}
+
+function byScore(candidates: readonly Candidate[], scoreOf: (candidate: Candidate) => number) {
   return candidates
-    .map(({ id, prepared }) => {
-      const length = TITLE_WEIGHT * prepared.titleLength + prepared.bodyLength;
-      const frequencies = new Map<string, number>();
-      countTerms(prepared.title, TITLE_WEIGHT, weights, frequencies);
-      countTerms(prepared.body, 1, weights, frequencies);
-      let score = 0;
-      // in the order of the terms: floating-point sums depend on it
-      for (const [term, weight] of weights) {
-        const tf = frequencies.get(term) ?? 0;
-        score += (weight * tf * (K1 + 1)) / (tf + K1 * (1 - B + (B * length) / average));
-      }
-      return { id, score: Math.round(score * 1e6) / 1e6 };
-    })
-    .sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1))
-    .slice(0, Math.max(POOL_SIZE, limit));
+    .map((item) => ({ item, score: Math.round(scoreOf(item) * 1e6) / 1e6 }))
+    .sort((a, b) => b.score - a.score || (a.item.id < b.item.id ? -1 : 1));
+}
+
+function bm25(
+  weights: ReadonlyMap<string, number>,
+  terms: readonly string[],
+  statistics: TermStatistics,
+): (candidate: Candidate) => number {
+  const idfs = new Map(terms.map((term) => [term, weights.get(term)! * idf(term, statistics)]));
+  const average = averageLength(statistics);
+  return ({ prepared }) => {
+    const length = TITLE_WEIGHT * prepared.titleLength + prepared.bodyLength;
+    const frequencies = new Map<string, number>();
+    countTerms(prepared.title, TITLE_WEIGHT, idfs, frequencies);
+    countTerms(prepared.body, 1, idfs, frequencies);
+    let score = 0;
+    // in the order of the terms: floating-point sums depend on it
+    for (const [term, weight] of idfs) {
+      const tf = frequencies.get(term) ?? 0;
+      score += (weight * tf * (K1 + 1)) / (tf + K1 * (1 - B + (B * length) / average));
+    }
+    return score;
+  };
+}
+
+/** The terms that occur, rarest first, ties by the term. */
+function rarestFirst(terms: Iterable<string>, { frequencies }: TermStatistics): string[] {
+  return [...terms]
+    .filter((term) => (frequencies.get(term) ?? 0) > 0)
+    .sort((a, b) => frequencies.get(a)! - frequencies.get(b)! || (a < b ? -1 : 1));
 }
 
 function countTerms(

@@ -1,6 +1,6 @@
 import { type Call, throwIfAborted } from "../call.ts";
 import { type Degraded, type EngineName, toDegraded } from "../errors.ts";
-import { tokenize } from "./analyze.ts";
+import { queryTerms } from "./analyze.ts";
 import type { RecordView } from "./model.ts";
 import type { Candidate, MemoryStore, RecordFilter, TermStatistics } from "./port.ts";
 import { CANDIDATE_LIMIT, chooseTerms, rank } from "./rank.ts";
@@ -61,7 +61,8 @@ async function recallFrom(
   { text, limit, filter }: RecallQuery,
 ): Promise<RecallResult[]> {
   const query = text.slice(0, MAX_QUERY_CHARACTERS);
-  const terms = [...new Set(tokenize(query))];
+  const weights = queryTerms(query);
+  const terms = [...weights.keys()];
   const statistics = mergeStatistics(await Promise.all(stores.map((store) => store.terms(call, terms))));
   const sent = chooseTerms(terms, statistics);
   const foldedKey = query.trim().toLowerCase();
@@ -80,7 +81,7 @@ async function recallFrom(
     for (const candidate of answer.candidates) candidates.set(candidate.id, candidate);
     for (const { id, exact } of answer.keys) matches.set(id, exact ? "key" : "prefix");
   }
-  const ranked = rank(sent, statistics, [...candidates.values()], limit);
+  const ranked = rank(weights, sent, statistics, [...candidates.values()], limit);
   const scores = new Map(ranked.map(({ id, score }) => [id, score]));
   const records = await fetchRecords(call, stores, [...new Set([...matches.keys(), ...scores.keys()])]);
   return records

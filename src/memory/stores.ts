@@ -261,22 +261,26 @@ export class Stores {
     return count === 0 ? store : overlay(store, queued, forgotten);
   }
 
+  /** The queued writes of a store, as a store of their own. */
   async #queuedFor(call: Call, handle: StoreHandle) {
-    const entries = await this.#options.journal.waiting(call, handle.identity, 0, OVERLAY_LIMIT + 1);
-    if (entries.length > OVERLAY_LIMIT) {
-      call.log("WARNING", `only the oldest ${OVERLAY_LIMIT} queued writes are shown`, {
-        engine: handle.engine,
-      });
-    }
-    const writes = entries.slice(0, OVERLAY_LIMIT).map(({ write }) => write);
     const queued = await this.#options.scratch();
-    if (writes.length > 0) await queued.apply(call, writes.map(prepareWrite));
     const forgotten = new Set<string>();
-    for (const write of writes) {
-      if (write.kind === "forget") forgotten.add(write.recordId);
-      if (write.kind === "remember") forgotten.delete(write.record.id);
+    let count = 0;
+    let after = 0;
+    while (count < OVERLAY_LIMIT) {
+      const batch = await this.#options.journal.waiting(call, handle.identity, after, BATCH_SIZE);
+      if (batch.length === 0) return { queued, count, forgotten };
+      const writes = batch.map(({ write }) => write);
+      await queued.apply(call, writes.map(prepareWrite));
+      for (const write of writes) {
+        if (write.kind === "forget") forgotten.add(write.recordId);
+        if (write.kind === "remember") forgotten.delete(write.record.id);
+      }
+      count += batch.length;
+      after = batch.at(-1)!.seq;
     }
-    return { queued, count: writes.length, forgotten };
+    call.log("WARNING", `only the oldest ${count} queued writes are shown`, { engine: handle.engine });
+    return { queued, count, forgotten };
   }
 }
 

@@ -59,7 +59,11 @@ function cell(value: string | number | boolean | null): string {
 }
 
 /** Widths that fit the terminal: the widest flexible column gives way first. */
-function fitWidths<Row>(columns: readonly Column<Row>[], cells: readonly string[][], width: number): number[] {
+function fitWidths<Row>(
+  columns: readonly Column<Row>[],
+  cells: readonly string[][],
+  width: number,
+): number[] {
   const widths = columns.map(({ header }, nth) =>
     Math.max(header.length, ...cells.map((row) => [...row[nth]!].length)),
   );

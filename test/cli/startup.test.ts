@@ -54,7 +54,7 @@ describe("loaded modules", () => {
     // says "Bolt 5.4" and hangs up: the driver is loaded only when something speaks Bolt
     const bolt = createServer((socket) => {
       socket.on("error", () => {});
-      socket.end(Buffer.from("00000405", "hex"));
+      socket.resume().end(Buffer.from("00000405", "hex"));
     });
     await new Promise<void>((resolve) => bolt.listen(0, "127.0.0.1", resolve));
     const env = {

@@ -151,7 +151,8 @@ describe("PostgreSQL: connecting", () => {
 describe("PostgreSQL: a connection in use", () => {
   it("gives int8 as a number and JSON as values", async () => {
     const connection = await open({});
-    const sql = `SELECT 9007199254740991::bigint AS n, '{"a":[1]}'::jsonb AS j, count(*) AS c FROM pg_class WHERE false`;
+    const sql = `SELECT 9007199254740991::bigint AS n, '{"a":[1]}'::jsonb AS j, count(*) AS c
+      FROM pg_class WHERE false`;
     expect(await connection.query(testCall(), sql)).toEqual([
       { n: 9_007_199_254_740_991, j: { a: [1] }, c: 0 },
     ]);
@@ -343,7 +344,10 @@ function listen(accept: (socket: Socket) => void): Promise<{ server: Server; por
   });
 }
 
-/** Speaks TLS to the client as PostgreSQL does (one request in plain text, "S"), and plain text to the real server. */
+/**
+ * Speaks TLS to the client as PostgreSQL does (one request in plain text, "S"), and plain text to the real
+ * server.
+ */
 function terminateTls(client: Socket, certificate: { key: Buffer; cert: Buffer }): void {
   client.once("data", () => {
     const secure = new TLSSocket(client, { isServer: true, ...certificate });

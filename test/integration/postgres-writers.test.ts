@@ -77,12 +77,14 @@ it("keeps frequencies and statistics exact while four write overlapping batches 
        SELECT w.lexeme AS term, count(*) AS df FROM memori_metadata m, unnest(m.search) w
        WHERE m.deleted_at IS NULL GROUP BY 1
      )
-     SELECT coalesce(c.term, t.term) FROM counted c FULL JOIN memori_terms t ON t.term = c.term WHERE c.df IS DISTINCT FROM t.df`,
+     SELECT coalesce(c.term, t.term) FROM counted c FULL JOIN memori_terms t ON t.term = c.term
+     WHERE c.df IS DISTINCT FROM t.df`,
   );
   expect(differences).toEqual([]);
   const statistics = await first!.query(
     testCall(),
-    `SELECT s.documents = count(m.id) AND s.title_length = sum(m.title_length) AND s.body_length = sum(m.body_length) AS same
+    `SELECT s.documents = count(m.id) AND s.title_length = sum(m.title_length)
+       AND s.body_length = sum(m.body_length) AS same
      FROM memori_statistics s LEFT JOIN memori_metadata m ON m.deleted_at IS NULL
      GROUP BY s.documents, s.title_length, s.body_length`,
   );

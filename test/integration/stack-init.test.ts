@@ -1,7 +1,10 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
 import { Redis } from "ioredis";
 import neo4j, { type Driver } from "neo4j-driver";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Sandbox } from "../support/cli.ts";
+import { findJava, neo4jLibDir } from "../../scripts/services/tools.ts";
+import { collect, ROOT, Sandbox } from "../support/cli.ts";
 import { type Stack, startStack } from "../support/stack.ts";
 
 /** `opsctl init all`, read back from the servers without opsctl. */
@@ -90,6 +93,29 @@ describe("init on a real stack", () => {
     expect(await names("SHOW CONSTRAINTS YIELD name WHERE name = 'agent_name' RETURN name")).toEqual([
       "agent_name",
     ]);
+  });
+
+  it("ships Cypher that plain cypher-shell runs, and that init takes over", async () => {
+    await stack.neo4j.wipe();
+    const { uri, username, password } = stack.neo4j;
+    const [java, file] = [await findJava(), join(ROOT, "init", "neo4j", "memory", "V001-memory-up.cypher")];
+    const args = [
+      "-cp",
+      join(neo4jLibDir(), "*"),
+      "org.neo4j.shell.Main",
+      "-a",
+      uri,
+      "-u",
+      username,
+      "-f",
+      file,
+    ];
+    // the password by the environment: never in argv
+    const env = { ...process.env, NEO4J_PASSWORD: password };
+    expect(await collect(spawn(java!, args, { env }))).toMatchObject({ code: 0, stderr: "" });
+    expect(await json("init", "init", "neo4j")).toMatchObject({
+      engines: [{ status: "initialized", error: null }],
+    });
   });
 
   it("answers the guides' own Cypher queries about what opsctl remembered", async () => {

@@ -1,6 +1,7 @@
 -- opsctl set "memory", schema v1.0.0, for PostgreSQL 13 and newer.
 -- Records, their events, agents, and what full-text ranking needs. Times are milliseconds since the epoch.
--- Text compares byte by byte (COLLATE "C"), so that every store sorts alike; names are unqualified: search_path decides.
+-- Text compares byte by byte (COLLATE "C"), so that every store sorts alike. Names are unqualified: search_path
+-- decides.
 
 CREATE TABLE memori_metadata (
   id           text COLLATE "C" PRIMARY KEY,
@@ -11,7 +12,7 @@ CREATE TABLE memori_metadata (
   details      text COLLATE "C",
   title_tokens text COLLATE "C" NOT NULL,   -- the analyzer's tokens, separated by spaces
   body_tokens  text COLLATE "C" NOT NULL,
-  search       tsvector,                    -- 'token':n, n = 3 x its count in the title + its count in the body; NULL: forgotten
+  search       tsvector,                    -- 'token':n, n = 3 x title count + body count; NULL: forgotten
   title_length bigint NOT NULL,             -- tokens
   body_length  bigint NOT NULL,
   deleted_at   bigint                       -- tombstone; NULL: visible
@@ -30,9 +31,9 @@ CREATE TABLE memori_events (
   server      text COLLATE "C",
   success     boolean,                      -- NULL: unknown
   tags        jsonb NOT NULL,
-  metadata    json NOT NULL,                -- json, not jsonb: what was given comes back as it was, order of names included
+  metadata    json NOT NULL,                -- not jsonb: it comes back as given, order of names included
   at          bigint NOT NULL,
-  recorded_at bigint NOT NULL,              -- order of the write: of a tombstone and an event the later one wins
+  recorded_at bigint NOT NULL,              -- order of the write: of a tombstone and an event the later wins
   digest      text COLLATE "C" NOT NULL
 );
 
@@ -63,8 +64,8 @@ CREATE TABLE memori_statistics (
 
 INSERT INTO memori_statistics VALUES (1, 0, 0, 0);
 
--- Parts of keys, and typos in them. Some hosts do not offer pg_trgm: everything works without this index, the search for a part
--- of a key then reads all keys.
+-- Parts of keys, and typos in them. Some hosts do not offer pg_trgm: everything works without this index, the
+-- search for a part of a key then reads all keys.
 DO $$
 BEGIN
   CREATE EXTENSION IF NOT EXISTS pg_trgm;

@@ -1,5 +1,6 @@
 -- opsctl set "vectors", schema v1.0.0, for PostgreSQL 13 and newer with pgvector.
--- Embeddings of records, any model, any number of dimensions. Independent of the set "memory": either may come first.
+-- Embeddings of records, any model, any number of dimensions. Independent of the set "memory": either may come
+-- first.
 
 CREATE EXTENSION IF NOT EXISTS vector;
 

@@ -14,10 +14,16 @@ export interface Quality {
 
 /** Means over the queries. */
 export function quality(queries: readonly Query[], rankings: Rankings): Quality {
-  const each = queries.map(({ relevant }, index) => measure(new Set(relevant), rankings[index]!.slice(0, CUT)));
+  const each = queries.map(({ relevant }, index) =>
+    measure(new Set(relevant), rankings[index]!.slice(0, CUT)),
+  );
   const mean = (of: (measured: Quality) => number) =>
     each.reduce((sum, measured) => sum + of(measured), 0) / each.length;
-  return { recall: mean(({ recall }) => recall), ndcg: mean(({ ndcg }) => ndcg), mrr: mean(({ mrr }) => mrr) };
+  return {
+    recall: mean(({ recall }) => recall),
+    ndcg: mean(({ ndcg }) => ndcg),
+    mrr: mean(({ mrr }) => mrr),
+  };
 }
 
 function measure(relevant: ReadonlySet<string>, ranking: readonly string[]): Quality {

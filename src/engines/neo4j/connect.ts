@@ -1,9 +1,9 @@
 import type { Session, SessionMode } from "neo4j-driver";
+import { bounded, NoAnswer } from "../../bounded.ts";
 import type { Call } from "../../call.ts";
 import type { Limits, Target } from "../../config/targets.ts";
 import { OpsError } from "../../errors.ts";
 import type { Connection } from "../engine.ts";
-import { bounded, NoAnswer } from "./bounded.ts";
 import { neo4jError, type Place, unknownOutcome } from "./errors.ts";
 import { DriverPool, type Lent } from "./pool.ts";
 import { type Phase, retryDelay } from "./retry.ts";

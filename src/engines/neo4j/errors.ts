@@ -3,8 +3,9 @@
  * where they cannot hold a value: messages of constraints quote property values, those of connections the
  * URL.
  */
+
+import { NoAnswer } from "../../bounded.ts";
 import { type ErrorCode, OpsError } from "../../errors.ts";
-import { NoAnswer } from "./bounded.ts";
 import { KNOWN_CODES } from "./error-codes.ts";
 
 /** Where a connection goes, without secrets. */

@@ -6,8 +6,8 @@
  */
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { bounded, NoAnswer } from "../../bounded.ts";
 import { OpsError } from "../../errors.ts";
-import { bounded, NoAnswer } from "./bounded.ts";
 import { isTlsFailure, type Place, unreachable } from "./errors.ts";
 
 /** Magic, then the versions we could speak: 5.8 down to 5.0, 4.4 down to 4.2 (Bolt protocol, "Handshake"). */

@@ -16,9 +16,8 @@ const LOCK = "MATCH (s:Stat {id: 'memory'}) SET s.id = 'memory' RETURN s.id AS i
 const RECORDS = `UNWIND $ids AS id MATCH (m:Memory {id: id})
 RETURN m.id AS id, m.key AS key, m.deleted_at AS deletedAt`;
 
-const FORGOTTEN = `UNWIND $ids AS id MATCH (m:Memory {id: id})
-RETURN m.id AS id, m.title_tokens AS title, m.body_tokens AS body,
-  COLLECT { MATCH (m)<-[:OF]-(e:Event) RETURN max(e.recorded_at) }[0] AS lastOrder`;
+const FORGOTTEN = `UNWIND $ids AS id MATCH (m:Memory {id: id})<-[:OF]-(e:Event)
+RETURN m.id AS id, m.title_tokens AS title, m.body_tokens AS body, max(e.recorded_at) AS lastOrder`;
 
 const EVENTS = `UNWIND $ids AS id MATCH (e:Event {id: id})-[:OF]->(m:Memory)
 RETURN e.id AS id, e.digest AS digest, m.id AS recordId`;

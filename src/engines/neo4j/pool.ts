@@ -1,7 +1,7 @@
 import type { BookmarkManager, Driver, Session, SessionMode } from "neo4j-driver";
+import { bounded } from "../../bounded.ts";
 import { type Call, throwIfAborted } from "../../call.ts";
 import type { Limits, Target } from "../../config/targets.ts";
-import { bounded } from "./bounded.ts";
 import { failure, type Place } from "./errors.ts";
 import { greet } from "./greet.ts";
 

@@ -25,8 +25,9 @@ const types: PoolConfig["types"] = {
 };
 
 /**
- * Turns a target into the driver's settings, every one explicit: what is left open, the driver takes from PG… variables.
- * `sockets` receives each socket that the driver opens, so that closing never depends on a server's answer.
+ * Turns a target into the driver's settings, every one explicit: what is left open, the driver takes from PG…
+ * variables. `sockets` receives each socket that the driver opens, so that closing never depends on a
+ * server's answer.
  * @throws OpsError `usage` for an unknown sslmode or a certificate file that cannot be read
  */
 export function parseTarget(target: Target, limits: Limits, sockets: Set<Socket>): ParsedTarget {
@@ -52,7 +53,8 @@ export function parseTarget(target: Target, limits: Limits, sockets: Set<Socket>
       application_name: "opsctl",
       max: limits.poolSize,
       connectionTimeoutMillis: limits.connectMs,
-      // the server gives up first, so that its reason arrives; lock_timeout first of all, so that a lock is called a lock
+      // the server gives up first, so that its reason arrives; lock_timeout first of all, so that a lock is
+      // called a lock
       statement_timeout: statementMs,
       lock_timeout: Math.ceil(statementMs * 0.8),
       keepAlive: true,
@@ -70,8 +72,8 @@ function trackedSocket(sockets: Set<Socket>): Socket {
 }
 
 /**
- * TLS of the `sslmode` in the URL, never weaker than libpq's meaning of it: `require` and `prefer` verify like `verify-full`, as
- * pg 8 does and pg 9 no longer will (node-postgres #3473).
+ * TLS of the `sslmode` in the URL, never weaker than libpq's meaning of it: `require` and `prefer` verify
+ * like `verify-full`, as pg 8 does and pg 9 no longer will (node-postgres #3473).
  */
 function tlsOptions(parameters: URLSearchParams): false | ConnectionOptions {
   const mode = parameters.get("sslmode") ?? "disable";

@@ -30,7 +30,8 @@ export interface PostgresConnection extends Connection {
   query<R extends object = Row>(call: Call, text: string, params?: readonly unknown[]): Promise<R[]>;
   /**
    * Runs `work` between BEGIN and COMMIT, again after a deadlock or serialization failure (6 attempts).
-   * @throws OpsError `unknown_outcome` when the reply to COMMIT is lost; whatever is lost before that was rolled back
+   * @throws OpsError `unknown_outcome` when the reply to COMMIT is lost; whatever is lost before that was
+   * rolled back
    */
   transaction<T>(call: Call, work: (session: Session) => Promise<T>): Promise<T>;
   /** A session for as long as its user likes. */
@@ -62,7 +63,8 @@ class PostgresPool implements PostgresConnection {
     this.#target = target;
     this.#server = { host: config.host!, port: config.port!, hasTls: config.ssl !== false };
     this.#pool = new pg.Pool(config);
-    // an idle connection that breaks ends the process when nobody listens (node-postgres #2386); the pool has removed it
+    // an idle connection that breaks ends the process when nobody listens (node-postgres #2386); the pool has
+    // removed it
     this.#pool.on("error", () => {});
   }
 

@@ -15,8 +15,8 @@ export function weightsOf({ title, body }: Pick<Prepared, "title" | "body">): Ma
 }
 
 /**
- * The literal of a tsvector with each token's weight as its only position. It is cast, not given to `to_tsvector('simple')`, which is
- * not verbatim: that gave 450 of 8,450 terms a wrong frequency.
+ * The literal of a tsvector with each token's weight as its only position. It is cast, not given to
+ * `to_tsvector('simple')`, which is not verbatim: that gave 450 of 8,450 terms a wrong frequency.
  */
 export function searchLiteral(weights: ReadonlyMap<string, number>): string {
   let literal = "";

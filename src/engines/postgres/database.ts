@@ -83,7 +83,8 @@ function notCreatable({ where: { address, database, user } }: PostgresConnection
   return new OpsError({
     code: "failed",
     engine: "postgres",
-    message: `PostgreSQL at ${address} has no database "${database}", and the user "${user}" may not create it`,
+    message:
+      `PostgreSQL at ${address} has no database "${database}", ` + `and the user "${user}" may not create it`,
     hint: `as a superuser: CREATE DATABASE "${database}" OWNER "${user}" ENCODING 'UTF8' TEMPLATE template0`,
   });
 }

@@ -4,7 +4,9 @@ import type { Where } from "./config.ts";
 /** What was under way when something failed: a lost reply to `commit` leaves the outcome unknown. */
 export type Phase = "connect" | "query" | "commit";
 
-/** The server did not answer in time although its own time limit is shorter: it, or the network, stands still. */
+/**
+ * The server did not answer in time although its own time limit is shorter: it, or the network, stands still.
+ */
 export class NoAnswer extends Error {}
 
 interface Known {
@@ -51,7 +53,9 @@ const STATES: Readonly<Record<string, (where: Where) => Known>> = {
   "08P01": () => ({
     code: "unreachable",
     what: "does not take these settings (a connection pooler?)",
-    hint: "name the server itself, or put statement_timeout and lock_timeout into PgBouncer's ignore_startup_parameters",
+    hint:
+      "name the server itself, or put statement_timeout and lock_timeout into " +
+      "PgBouncer's ignore_startup_parameters",
   }),
   "22021": unstorable,
   "22P05": unstorable,
@@ -75,8 +79,8 @@ function unstorable(): Known {
 }
 
 /**
- * Rebuilds an error of the driver: its message, detail and parameters may hold values, and only names and codes pass.
- * Errors that are not the driver's (a bug here) keep themselves as the cause.
+ * Rebuilds an error of the driver: its message, detail and parameters may hold values, and only names and
+ * codes pass. Errors that are not the driver's (a bug here) keep themselves as the cause.
  */
 export function postgresError(error: unknown, where: Where, phase: Phase): OpsError {
   if (error instanceof OpsError) return error;
@@ -167,8 +171,9 @@ const NAME_STATES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What is wrong with a statement: the server's message where it `mayQuote` (a file of migrations, whose text is no secret), else only the
- * names that the error carries, because other messages hold values (a syntax error in a tsquery shows what was searched).
+ * What is wrong with a statement: the server's message where it `mayQuote` (a file of migrations, whose text
+ * is no secret), else only the names that the error carries, because other messages hold values (a syntax
+ * error in a tsquery shows what was searched).
  */
 export function statementProblem(state: string, error: ServerError, mayQuote: boolean): string {
   const names = [error.table && `table ${error.table}`, error.constraint && `constraint ${error.constraint}`];

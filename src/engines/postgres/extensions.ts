@@ -39,14 +39,17 @@ async function reasonIn(
     "SELECT current_setting('server_encoding') AS encoding",
   );
   if (!isNew && encoding[0]!.encoding !== "UTF8") {
-    return `the database has the encoding ${encoding[0]!.encoding}, which cannot hold every text: UTF8 is needed`;
+    return `the database has the encoding ${encoding[0]!.encoding}: only UTF8 can hold every text`;
   }
   const extension = EXTENSIONS[set];
   if (!extension?.required) return null;
   return (await stateOf(connection, call, extension.name, isNew)).obstacle;
 }
 
-/** Installs what the sets use. What is optional and cannot be had is logged; the set's file gets by without it. */
+/**
+ * Installs what the sets use. What is optional and cannot be had is logged; the set's file gets by without
+ * it.
+ */
 export async function prepareExtensions(
   connection: PostgresConnection,
   call: Call,
@@ -122,5 +125,6 @@ function obstacleOf(
 ): string | null {
   if (!isOffered) return `the extension "${name}" is not installed on the server ${where.address}`;
   if (isPermitted) return null;
-  return `the user "${where.user}" may not create the extension "${name}" (as a superuser: CREATE EXTENSION ${name})`;
+  const remedy = `as a superuser: CREATE EXTENSION ${name}`;
+  return `the user "${where.user}" may not create the extension "${name}" (${remedy})`;
 }

@@ -5,17 +5,24 @@ import { EVENT_COLUMNS, type EventRow, toEvent } from "./memory-read.ts";
 
 const FIRST_ROWS = 50;
 const MAX_ROWS = 1000;
-/** Characters that one FETCH should bring: a record's texts may have 2 MiB, so a number of rows alone bounds nothing. */
+/**
+ * Characters that one FETCH should bring: a record's texts may have 2 MiB, so a number of rows alone bounds
+ * nothing.
+ */
 const FETCH_CHARACTERS = 8_000_000;
 
-/** One snapshot; the limit on idle transactions is lifted, because a reader may pause for as long as he likes. */
+/**
+ * One snapshot; the limit on idle transactions is lifted, because a reader may pause for as long as he likes.
+ */
 const OPEN = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
   SET LOCAL idle_in_transaction_session_timeout = 0;
   DECLARE exported NO SCROLL CURSOR FOR
     SELECT ${EVENT_COLUMNS} FROM memori_events e JOIN memori_metadata m ON m.id = e.record_id
     WHERE m.deleted_at IS NULL ORDER BY e.at, e.id`;
 
-/** All visible events in the order (at, id), as they were when the first was asked for, in constant memory. */
+/**
+ * All visible events in the order (at, id), as they were when the first was asked for, in constant memory.
+ */
 export async function* exportEvents(connection: PostgresConnection, call: Call): AsyncGenerator<EventView> {
   const session = await connection.lend(call);
   let isDone = false;

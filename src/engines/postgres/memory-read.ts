@@ -22,7 +22,8 @@ export async function readRecords(
 ): Promise<RecordView[]> {
   const parameters = new Parameters();
   const condition = conditionOf(filter, "l", parameters);
-  // walks the events from the newest; one is listed when its record has no newer one. Counts only for the page
+  // walks the events from the newest; one is listed when its record has no newer one. Counts only for the
+  // page
   return connection.query<RecordView>(
     call,
     `SELECT ${RECORD_VIEW}

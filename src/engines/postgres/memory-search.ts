@@ -36,7 +36,8 @@ export async function readTerms(
   const rows = await connection.query<CorpusStatistics & { found: Record<string, number> }>(
     call,
     `SELECT documents, title_length AS "titleLength", body_length AS "bodyLength",
-       (SELECT coalesce(json_object_agg(term, df), '{}') FROM memori_terms WHERE term = ANY ($1::text[])) AS found
+       (SELECT coalesce(json_object_agg(term, df), '{}') FROM memori_terms
+        WHERE term = ANY ($1::text[])) AS found
      FROM memori_statistics`,
     [terms],
   );
@@ -47,8 +48,9 @@ export async function readTerms(
 type CandidateRow = { id: string } & Candidate["prepared"];
 
 /**
- * Records that hold a term, in the order of exact BM25 over these terms (k1 = 1.2, b = .75, title counted three times), rounded to
- * six digits, then by id. `ts_rank` knows no idf and was the worst of the orders tried.
+ * Records that hold a term, in the order of exact BM25 over these terms (k1 = 1.2, b = .75, title counted
+ * three times), rounded to six digits, then by id. `ts_rank` knows no idf and was the worst of the orders
+ * tried.
  */
 export async function readCandidates(
   connection: PostgresConnection,
@@ -73,8 +75,8 @@ export async function readCandidates(
      ), best AS MATERIALIZED (
        SELECT m.id, round(score.bm25::numeric, 6) AS bm25
        FROM memori_metadata m ${needsLatest ? LATEST : ""} CROSS JOIN LATERAL (
-         SELECT sum(sent.weight * w.positions[1]::float8
-           / (w.positions[1] + 0.3::float8 + 0.9::float8 * (3 * m.title_length + m.body_length) / sent.average)) AS bm25
+         SELECT sum(sent.weight * w.positions[1]::float8 / (w.positions[1] + 0.3::float8
+           + 0.9::float8 * (3 * m.title_length + m.body_length) / sent.average)) AS bm25
          FROM unnest(m.search) w JOIN sent ON sent.term = w.lexeme
        ) score
        WHERE m.search @@ ${wanted}::tsquery AND ${condition}

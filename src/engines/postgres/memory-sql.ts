@@ -1,6 +1,8 @@
 import type { RecordFilter } from "../../memory/port.ts";
 
-/** The folded issue of a record `m`: the folded key without `issue:`; a key that is no issue is taken whole. */
+/**
+ * The folded issue of a record `m`: the folded key without `issue:`; a key that is no issue is taken whole.
+ */
 const FOLDED_ISSUE =
   "CASE WHEN starts_with(m.folded_key, 'issue:') THEN substr(m.folded_key, 7) ELSE m.folded_key END";
 
@@ -19,15 +21,20 @@ export class Parameters {
   }
 }
 
-/** True for records `m` whose folded issue contains `text`. LIKE alone looks into the prefix too, but can use the trigram index. */
+/**
+ * True for records `m` whose folded issue contains `text`. LIKE alone looks into the prefix too, but can use
+ * the trigram index.
+ */
 function issueContains(text: string, parameters: Parameters): string {
   const pattern = `%${text.replace(/[\\%_]/g, "\\$&")}%`;
-  return `m.folded_key LIKE ${parameters.add(pattern)}::text AND strpos(${FOLDED_ISSUE}, ${parameters.add(text)}::text) > 0`;
+  const like = `m.folded_key LIKE ${parameters.add(pattern)}::text`;
+  return `${like} AND strpos(${FOLDED_ISSUE}, ${parameters.add(text)}::text) > 0`;
 }
 
 /**
- * Conditions on a visible record `m`; `event` is the alias of the event that `since` and `success` speak of: the latest (`l`), or,
- * in a listing of events, each one (`e`), which then is the one that `agent` speaks of, too.
+ * Conditions on a visible record `m`; `event` is the alias of the event that `since` and `success` speak of:
+ * the latest (`l`), or, in a listing of events, each one (`e`), which then is the one that `agent` speaks of,
+ * too.
  */
 export function conditionOf(filter: RecordFilter, event: "l" | "e", parameters: Parameters): string {
   const parts = ["m.deleted_at IS NULL"];

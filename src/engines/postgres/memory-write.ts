@@ -15,8 +15,9 @@ const MAX_RUN_WRITES = 2000;
 const MAX_RUN_CHARACTERS = 16_000_000;
 
 /**
- * Applies writes inside the caller's transaction: consecutive writes of one kind together, a few statements for all of them.
- * Writers take turns (they lock the statistics row first), so that none meets another's half of a batch.
+ * Applies writes inside the caller's transaction: consecutive writes of one kind together, a few statements
+ * for all of them. Writers take turns (they lock the statistics row first), so that none meets another's half
+ * of a batch.
  */
 export async function applyWrites(session: Session, writes: readonly PreparedWrite[]): Promise<Outcome[]> {
   const locked = await session.query("SELECT id FROM memori_statistics FOR UPDATE");

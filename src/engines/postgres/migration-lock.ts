@@ -16,8 +16,9 @@ export interface MigrationLock {
 }
 
 /**
- * Runs `work` while this process holds the lock. It hangs on a connection of its own, outside any transaction, and is tried for again
- * and again: a blocking wait keeps a snapshot, and behind a pooler it strands the lock (authentik #23876, tern #146).
+ * Runs `work` while this process holds the lock. It hangs on a connection of its own, outside any
+ * transaction, and is tried for again and again: a blocking wait keeps a snapshot, and behind a pooler it
+ * strands the lock (authentik #23876, tern #146).
  * @throws OpsError `locked` after 60 s, or what is left of the call
  */
 export async function withMigrationLock<T>(
@@ -64,14 +65,17 @@ async function pollForLock(keeper: PostgresConnection, session: LentSession, cal
   }
 }
 
-/** A pooler may hand every statement to another backend: a session's lock would be anybody's (PgBouncer #945, #102). */
+/**
+ * A pooler may hand every statement to another backend: a session's lock would be anybody's (PgBouncer #945,
+ * #102).
+ */
 async function refusePooler({ where }: PostgresConnection, session: Session): Promise<void> {
   const rows = await session.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
   if (rows[0]!.pid === session.pid) return;
   throw new OpsError({
     code: "failed",
     engine: "postgres",
-    message: `PostgreSQL at ${where.address} is behind a connection pooler, where a migration lock protects nothing`,
+    message: `PostgreSQL at ${where.address} is behind a pooler, where a migration lock protects nothing`,
     hint: "name the server itself in DATABASE_URL for init and migrate",
   });
 }
@@ -93,7 +97,8 @@ async function assertHeld({ where }: PostgresConnection, session: Session): Prom
 
 async function lockedError({ where }: PostgresConnection, session: Session): Promise<OpsError> {
   const rows = await session.query<{ pid: number; application: string | null; seconds: number | null }>(
-    `SELECT l.pid, a.application_name AS application, extract(epoch FROM now() - a.backend_start)::float8 AS seconds
+    `SELECT l.pid, a.application_name AS application,
+       extract(epoch FROM now() - a.backend_start)::float8 AS seconds
      FROM pg_locks l JOIN pg_database d ON d.oid = l.database LEFT JOIN pg_stat_activity a ON a.pid = l.pid
      WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND d.datname = current_database()
        AND l.classid = $1::bigint::oid AND l.objid = $2::bigint::oid`,
@@ -101,12 +106,12 @@ async function lockedError({ where }: PostgresConnection, session: Session): Pro
   );
   const holder = rows[0];
   const who = holder
-    ? `backend ${holder.pid} (${holder.application || "no application name"}, for ${Math.round(holder.seconds ?? 0)} s)`
+    ? `backend ${holder.pid} (${holder.application || "unnamed"}, for ${Math.round(holder.seconds ?? 0)} s)`
     : "a session that has just ended";
   return new OpsError({
     code: "locked",
     engine: "postgres",
-    message: `another migration runs in the database "${where.database}" at ${where.address}: ${who} holds the lock`,
+    message: `another migration runs in "${where.database}" at ${where.address}: ${who} holds the lock`,
     hint: holder
       ? `wait for it, or end it: SELECT pg_terminate_backend(${holder.pid})`
       : "run the command again",

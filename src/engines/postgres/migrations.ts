@@ -25,7 +25,10 @@ const HISTORY_TABLE = `CREATE TABLE IF NOT EXISTS opsctl_migrations (
   PRIMARY KEY (set_name, version)
 )`;
 
-/** How long a file may run whose call has no deadline: building indexes on what is there already takes its time. */
+/**
+ * How long a file may run whose call has no deadline: building indexes on what is there already takes its
+ * time.
+ */
 const MAX_FILE_MS = 3_600_000;
 
 type NewRow = Parameters<MigrationTarget["apply"]>[2];
@@ -60,7 +63,10 @@ export function postgresMigrations(connection: PostgresConnection): MigrationTar
   };
 }
 
-/** The table is looked for first, so that a user who may only read can ask, and a missing database has no history. */
+/**
+ * The table is looked for first, so that a user who may only read can ask, and a missing database has no
+ * history.
+ */
 async function readHistory(connection: PostgresConnection, call: Call): Promise<HistoryRow[]> {
   try {
     const rows = await connection.query<{ exists: boolean }>(
@@ -75,7 +81,10 @@ async function readHistory(connection: PostgresConnection, call: Call): Promise<
   }
 }
 
-/** Two that create a table at once: IF NOT EXISTS does not see what is not committed yet, and one gets 23505 (or 42P07). */
+/**
+ * Two that create a table at once: IF NOT EXISTS does not see what is not committed yet, and one gets 23505
+ * (or 42P07).
+ */
 async function createHistory(connection: PostgresConnection, call: Call): Promise<void> {
   const rows = await connection.query<{ exists: boolean }>(
     call,
@@ -89,7 +98,10 @@ async function createHistory(connection: PostgresConnection, call: Call): Promis
   }
 }
 
-/** File and history row, all or nothing. The connection ends afterwards: a file's SET must not reach later queries. */
+/**
+ * File and history row, all or nothing. The connection ends afterwards: a file's SET must not reach later
+ * queries.
+ */
 async function applyFile(
   connection: PostgresConnection,
   call: Call,
@@ -143,8 +155,8 @@ function insertRow(table: string): string {
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'applied', 0)
     ON CONFLICT (set_name, version) DO UPDATE SET seq = excluded.seq, file = excluded.file,
       description = excluded.description, checksum = excluded.checksum, applied_by = excluded.applied_by,
-      applied_at = excluded.applied_at, tool_version = excluded.tool_version, duration_ms = excluded.duration_ms,
-      state = 'applied', statement_index = 0`;
+      applied_at = excluded.applied_at, tool_version = excluded.tool_version,
+      duration_ms = excluded.duration_ms, state = 'applied', statement_index = 0`;
 }
 
 /** Names file and line of what the server refused; other failures stay what they are. */
@@ -155,10 +167,11 @@ function fileError(connection: PostgresConnection, migration: Migration, error: 
   const failed = error as { message: string; position?: string; table?: string; constraint?: string };
   const line =
     failed.position && ` line ${migration.text.slice(0, Number(failed.position)).split("\n").length}`;
+  const problem = statementProblem(state, failed, state.startsWith("42"));
   return new OpsError({
     code: "failed",
     engine: "postgres",
-    message: `${migration.set}/${migration.file}${line ?? ""}: ${statementProblem(state, failed, state.startsWith("42"))}`,
+    message: `${migration.set}/${migration.file}${line ?? ""}: ${problem}`,
     hint: "nothing of the file was kept; correct what it names and run the command again",
   });
 }

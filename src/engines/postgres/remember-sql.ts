@@ -23,10 +23,12 @@ export async function insertRecords(session: Session, records: readonly Indexed[
   await session.query(
     `INSERT INTO memori_metadata (id, namespace, key, folded_key, content, details, title_tokens, body_tokens,
        search, title_length, body_length)
-     SELECT id, namespace, key, folded_key, content, details, title, body, search::tsvector, title_length, body_length
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-       $9::text[], $10::bigint[], $11::bigint[])
-       AS new (id, namespace, key, folded_key, content, details, title, body, search, title_length, body_length)`,
+     SELECT id, namespace, key, folded_key, content, details, title, body,
+       search::tsvector, title_length, body_length
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+       $8::text[], $9::text[], $10::bigint[], $11::bigint[])
+       AS new (id, namespace, key, folded_key, content, details, title, body, search, title_length,
+         body_length)`,
     [
       records.map(({ write }) => write.record.id),
       records.map(({ write }) => write.record.namespace),
@@ -43,7 +45,10 @@ export async function insertRecords(session: Session, records: readonly Indexed[
   );
 }
 
-/** The tokens are written anew: they are what the frequencies just counted, also when the analyzer has changed since. */
+/**
+ * The tokens are written anew: they are what the frequencies just counted, also when the analyzer has changed
+ * since.
+ */
 export async function reviveRecords(session: Session, records: readonly Indexed[]): Promise<void> {
   if (records.length === 0) return;
   await session.query(
@@ -68,10 +73,11 @@ export async function reviveRecords(session: Session, records: readonly Indexed[
 export async function insertEvents(session: Session, writes: readonly Remember[]): Promise<void> {
   if (writes.length === 0) return;
   await session.query(
-    `INSERT INTO memori_events (id, record_id, agent, server, success, tags, metadata, at, recorded_at, digest)
+    `INSERT INTO memori_events (id, record_id, agent, server, success, tags, metadata, at, recorded_at,
+       digest)
      SELECT id, record_id, agent, server, success, tags::jsonb, metadata::json, at, recorded_at, digest
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::bigint[],
-       $9::bigint[], $10::text[])
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[],
+       $8::bigint[], $9::bigint[], $10::text[])
        AS new (id, record_id, agent, server, success, tags, metadata, at, recorded_at, digest)`,
     [
       writes.map(({ event }) => event.id),
@@ -88,13 +94,17 @@ export async function insertEvents(session: Session, writes: readonly Remember[]
   );
 }
 
-/** Unknown agents are created, with a time of their last change that any `agent` write beats; known ones were seen. */
+/**
+ * Unknown agents are created, with a time of their last change that any `agent` write beats; known ones were
+ * seen.
+ */
 export async function seeAgents(session: Session, agents: Map<string, Sighting>): Promise<void> {
   if (agents.size === 0) return;
   const seen = [...agents].sort(([a], [b]) => (a < b ? -1 : 1));
   await session.query(
     `INSERT INTO memori_agents AS a (name, server, status, last_seen, updated_at)
-     SELECT name, server, $4, at, 0 FROM unnest($1::text[], $2::text[], $3::bigint[]) AS seen (name, server, at)
+     SELECT name, server, $4, at, 0
+     FROM unnest($1::text[], $2::text[], $3::bigint[]) AS seen (name, server, at)
      ON CONFLICT (name) DO UPDATE SET last_seen = excluded.last_seen WHERE a.last_seen < excluded.last_seen`,
     [
       seen.map(([name]) => name),

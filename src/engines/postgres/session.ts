@@ -19,7 +19,10 @@ export type Row = Record<string, unknown>;
 export interface Session {
   /** Process id of the server's backend, as the server told it. */
   readonly pid: number;
-  /** `timeoutMs` (default: limits.queryMs) bounds the wait; without `params` the text may hold several statements. */
+  /**
+   * `timeoutMs` (default: limits.queryMs) bounds the wait; without `params` the text may hold several
+   * statements.
+   */
   query<R extends object = Row>(text: string, params?: readonly unknown[], timeoutMs?: number): Promise<R[]>;
 }
 
@@ -77,8 +80,9 @@ export class ClientSession implements LentSession {
   }
 
   /**
-   * Asks the server to end the statement: it does not notice that its client has gone until it has something to send.
-   * The request goes over a connection of its own and has no answer; over TLS statement_timeout has to do.
+   * Asks the server to end the statement: it does not notice that its client has gone until it has something
+   * to send. The request goes over a connection of its own and has no answer; over TLS statement_timeout has
+   * to do.
    */
   #cancel(): void {
     const { host, port, hasTls } = this.#server;

@@ -1,9 +1,21 @@
 /**
- * Tokens of PostgreSQL's lexical rules that may hold a `;` which ends nothing: E'' strings (backslash escapes), plain strings, quoted
- * names, dollar quotes. Block comments nest, so only their start is matched here.
+ * Tokens of PostgreSQL's lexical rules that may hold a `;` which ends nothing: E'' strings (backslash
+ * escapes), plain strings, quoted names, dollar quotes. Block comments nest, so only their start is matched
+ * here.
  */
-const TOKEN =
-  /[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$|--[^\n]*|\/\*|;|[\w$\u0080-\uffff]+|[\s\S]/y;
+const TOKEN = new RegExp(
+  [
+    /[eE]'(?:[^'\\]|\\[\s\S]|'')*'/,
+    /'(?:[^']|'')*'/,
+    /"(?:[^"]|"")*"/,
+    /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/,
+    /--[^\n]*|\/\*|;/,
+    /[\w$\u0080-\uffff]+|[\s\S]/,
+  ]
+    .map((part) => part.source)
+    .join("|"),
+  "y",
+);
 
 /** Splits a script into statements, comments dropped, white space at the ends trimmed. */
 export function splitSql(text: string): string[] {

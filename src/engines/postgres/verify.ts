@@ -1,8 +1,10 @@
 import type { Call } from "../../call.ts";
 import type { PostgresConnection } from "./connect.ts";
 
-const INDEXES = (tables: readonly string[]) => `(SELECT count(*) FROM pg_index
-    WHERE indisvalid AND indrelid IN (${tables.map((table) => `to_regclass('${table}')`).join(", ")})) AS indexes`;
+function indexesOf(tables: readonly string[]): string {
+  const relations = tables.map((table) => `to_regclass('${table}')`).join(", ");
+  return `(SELECT count(*) FROM pg_index WHERE indisvalid AND indrelid IN (${relations})) AS indexes`;
+}
 
 const MEMORY_TABLES = [
   "memori_metadata",
@@ -14,13 +16,17 @@ const MEMORY_TABLES = [
 
 /** What the tables of each set hold, and how many of their indexes can be used. */
 const COUNTS: Readonly<Record<string, string>> = {
-  memory: `SELECT (SELECT documents FROM memori_statistics) AS records, (SELECT count(*) FROM memori_events) AS events,
-    (SELECT count(*) FROM memori_agents) AS agents, (SELECT count(*) FROM memori_terms) AS terms,
-    ${INDEXES(MEMORY_TABLES)}`,
-  vectors: `SELECT count(*) AS embeddings, ${INDEXES(["memori_embeddings"])} FROM memori_embeddings`,
+  memory: `SELECT (SELECT documents FROM memori_statistics) AS records,
+    (SELECT count(*) FROM memori_events) AS events, (SELECT count(*) FROM memori_agents) AS agents,
+    (SELECT count(*) FROM memori_terms) AS terms,
+    ${indexesOf(MEMORY_TABLES)}`,
+  vectors: `SELECT count(*) AS embeddings, ${indexesOf(["memori_embeddings"])} FROM memori_embeddings`,
 };
 
-/** Counts of a shipped set; nothing for any other. Indexes are built inside the file's transaction, so there is no wait. */
+/**
+ * Counts of a shipped set; nothing for any other. Indexes are built inside the file's transaction, so there
+ * is no wait.
+ */
 export async function countSet(
   connection: PostgresConnection,
   call: Call,

@@ -65,7 +65,9 @@ async function update(session: Session, writes: readonly AgentWrite[]): Promise<
   );
 }
 
-/** Of two writes the later one (by `at`) says where an agent is and how it is; being seen only moves forward. */
+/**
+ * Of two writes the later one (by `at`) says where an agent is and how it is; being seen only moves forward.
+ */
 function change(agent: StoredAgent, { server, status, at }: AgentWrite): void {
   if ((server !== null || status !== null) && agent.updated_at <= at) {
     agent.server = server ?? agent.server;

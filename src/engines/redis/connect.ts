@@ -1,10 +1,10 @@
 import { isIP } from "node:net";
 import { Redis, type RedisOptions } from "ioredis";
+import { bounded } from "../../bounded.ts";
 import { type Call, throwIfAborted } from "../../call.ts";
 import type { Limits, Target } from "../../config/targets.ts";
 import { OpsError, usageError } from "../../errors.ts";
 import type { Connection } from "../engine.ts";
-import { bounded } from "./bounded.ts";
 import { isReply, redisError } from "./errors.ts";
 
 /** What opening takes, out of a target. */

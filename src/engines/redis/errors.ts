@@ -3,8 +3,9 @@
  * for refusals that hold no value: a ReplyError carries the command's arguments, the password of AUTH among them
  * (ioredis issue 1713).
  */
+
+import { NoAnswer } from "../../bounded.ts";
 import { type ErrorCode, OpsError, type OpsErrorFields } from "../../errors.ts";
-import { NoAnswer } from "./bounded.ts";
 
 /** Where and during what an error came up. */
 export interface Attempt {

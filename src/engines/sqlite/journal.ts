@@ -13,6 +13,9 @@ interface JournalRow {
   payload: string;
 }
 
+/** Neo4j keeps a transaction in its heap: 346 MiB of texts in one broke a server with 512 MiB. */
+const BATCH_CHARACTERS = 8 * 1024 * 1024;
+
 /** The journal in this host's state file. Reading does not create the file. */
 export function sqliteJournal(connection: SqliteConnection): Journal {
   const sets = stateSets();
@@ -34,15 +37,15 @@ export function sqliteJournal(connection: SqliteConnection): Journal {
     append: (call, writes, stores) => write(call, (database) => append(database, writes, stores)),
 
     waiting: (call, store, afterSeq, limit) =>
-      read(call, [], (database) =>
-        database
+      read(call, [], (database) => {
+        const rows = database
           .prepare<unknown[], JournalRow>(
             `SELECT j.* FROM opsctl_journal_targets t JOIN opsctl_journal j USING (seq)
              WHERE t.store = ? AND t.state = 'waiting' AND t.seq > ? ORDER BY t.seq LIMIT ?`,
           )
-          .all(store, afterSeq, limit)
-          .map((row) => ({ seq: row.seq, write: toWrite(row) })),
-      ),
+          .iterate(store, afterSeq, limit);
+        return batchOf(rows);
+      }),
 
     delivered: (call, store, seqs) =>
       write(call, (database) => {
@@ -105,6 +108,18 @@ export function sqliteJournal(connection: SqliteConnection): Journal {
         (database) => database.prepare("DELETE FROM opsctl_journal WHERE seq = ?").run(seq).changes > 0,
       ),
   };
+}
+
+/** As many rows as one transaction of a server should hold. */
+function batchOf(rows: Iterable<JournalRow>): { seq: number; write: Write }[] {
+  const batch: { seq: number; write: Write }[] = [];
+  let characters = 0;
+  for (const row of rows) {
+    characters += row.payload.length;
+    if (batch.length > 0 && characters > BATCH_CHARACTERS) break;
+    batch.push({ seq: row.seq, write: toWrite(row) });
+  }
+  return batch;
 }
 
 function append(database: Database.Database, writes: readonly NewWrite[], stores: readonly string[]) {

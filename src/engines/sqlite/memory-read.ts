@@ -290,8 +290,8 @@ export function readCounts(database: Database.Database): StoreCounts {
   return database
     .prepare<[], StoreCounts>(
       `SELECT (SELECT documents FROM memori_statistics) AS records,
-         count(*) FILTER (WHERE m.key LIKE 'issue:%') AS fixes,
-         count(DISTINCT m.key) FILTER (WHERE m.key LIKE 'issue:%') AS issues,
+         count(*) FILTER (WHERE m.key GLOB 'issue:*') AS fixes,
+         count(DISTINCT m.key) FILTER (WHERE m.key GLOB 'issue:*') AS issues,
          (SELECT count(*) FROM memori_events e JOIN memori_metadata r ON r.row_id = e.record WHERE r.deleted_at IS NULL) AS events,
          (SELECT count(*) FROM memori_agents) AS agents
        FROM memori_metadata m WHERE m.deleted_at IS NULL`,

@@ -1,4 +1,4 @@
-import { abortError } from "../../call.ts";
+import { abortError } from "./call.ts";
 
 /** Nothing came back in time. */
 export class NoAnswer extends Error {
