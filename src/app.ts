@@ -1,3 +1,4 @@
+import type { Call } from "./call.ts";
 import type { Config } from "./config/load.ts";
 import {
   dataFile,
@@ -17,6 +18,8 @@ import type { Journal } from "./memory/journal.ts";
 import type { MemoryStore } from "./memory/port.ts";
 import { type StoreHandle, Stores } from "./memory/stores.ts";
 import type { MigrationTarget } from "./migrate/port.ts";
+import { refuseNewer } from "./migrate/runner.ts";
+import { setsOf } from "./migrate/sets.ts";
 import type { SettingsTarget } from "./migrate/settings-port.ts";
 import type { Io } from "./output/io.ts";
 
@@ -34,6 +37,8 @@ export class App {
   readonly limits: Limits;
   readonly #opened = new Map<string, Promise<{ engine: Engine; connection: Connection }>>();
   readonly #scratch: Connection[] = [];
+  /** Servers whose schema is known not to be newer than this program. */
+  readonly #checked = new WeakSet<Connection>();
   #stores: Stores | undefined;
 
   constructor(config: Config, io: Io) {
@@ -98,8 +103,8 @@ export class App {
   }
 
   /** The embedded file as a store, also when servers are configured. */
-  embedded(): Promise<MemoryStore> {
-    return this.#memory(this.targets.sqlite);
+  embedded(call: Call): Promise<MemoryStore> {
+    return this.#memory(this.targets.sqlite, call);
   }
 
   /** Closes what was opened; failures to close are logged, never thrown. */
@@ -124,11 +129,17 @@ export class App {
   }
 
   #handle(target: Target): StoreHandle {
-    return { engine: target.engine, identity: target.identity, open: () => this.#memory(target) };
+    return { engine: target.engine, identity: target.identity, open: (call) => this.#memory(target, call) };
   }
 
-  async #memory(target: Target): Promise<MemoryStore> {
+  async #memory(target: Target, call: Call): Promise<MemoryStore> {
     const { engine, connection } = await this.open(target);
+    // the embedded file checks itself, because it also upgrades itself
+    if (engine.name !== "sqlite" && !this.#checked.has(connection)) {
+      const history = await (await engine.capabilities.migrations!(connection)).history(call);
+      for (const set of setsOf(engine.name)) refuseNewer(history, set, target.shown);
+      this.#checked.add(connection);
+    }
     return engine.capabilities.memory!(connection);
   }
 

@@ -230,9 +230,10 @@ function usageOf(error: CommanderError, args: readonly string[], program: Comman
   }
   if (error.code === "commander.excessArguments") {
     const subcommands = program.commands.find((command) => command.name() === name)?.commands ?? [];
-    if (subcommands.length === 0) return usageError(first, "quote a text of several words");
+    // too many arguments for 'fixes'. Expected 0 arguments but got 1: simlar.
+    const [, of, given = ""] = /for '(.+?)'\. .* but got \d+: ([^,]*?)(?:,.*)?\.$/.exec(first) ?? [];
+    if (subcommands.length === 0 || of !== name) return usageError(first, "quote a text of several words");
     const names = subcommands.map((command) => command.name());
-    const given = args.slice(args.indexOf(name) + 1).find((arg) => !arg.startsWith("-")) ?? "";
     return usageError(
       `${name} has no subcommand "${given}"`,
       suggest(given, names) ?? `it has: ${names.join(", ")}`,

@@ -13,6 +13,8 @@ interface Process {
   globals: Globals;
   redact(text: string): string;
   context: Context | undefined;
+  /** Takes the progress line away before anything else is printed. */
+  clearProgress(): void;
 }
 
 /**
@@ -26,13 +28,22 @@ export async function main(argv: readonly string[]): Promise<void> {
     globals: { color: true, input: true, json: argv.includes("--json"), verbose: argv.includes("-v") },
     redact: (text) => text,
     context: undefined,
+    clearProgress: () => {},
   };
   handleSignals(state);
   handleClosedPipe(state);
   try {
     const { runCli } = await import("./cli.ts");
-    await runCli(argv, (globals) => openContext(state, globals), finish);
+    await runCli(
+      argv,
+      (globals) => openContext(state, globals),
+      (context, result, strict) => {
+        state.clearProgress();
+        return finish(context, result, strict);
+      },
+    );
   } catch (error) {
+    state.clearProgress();
     const reason: unknown = state.abort.signal.aborted ? state.abort.signal.reason : error;
     if (!(reason instanceof ReaderGone))
       reportError(state, toOpsError(state.abort.signal.aborted ? abortError(reason) : error));
@@ -83,6 +94,7 @@ async function openContext(state: Process, globals: Globals): Promise<Context> {
     once: true,
   });
   state.context = { app: new App(config, io), call, io, globals };
+  state.clearProgress = () => progress.clear();
   return state.context;
 }
 

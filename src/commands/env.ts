@@ -1,4 +1,5 @@
 import { type Stats, statSync } from "node:fs";
+import { userInfo } from "node:os";
 import type { Command } from "commander";
 import type * as v from "valibot";
 import { shownValue } from "../config/load.ts";
@@ -58,7 +59,17 @@ function describe(path: string): Omit<Environment["files"][number], "name"> {
     return { path, exists: false, owner: null, mode: null };
   }
   const mode = (stats.mode & 0o777).toString(8).padStart(4, "0");
-  return { path, exists: true, owner: `uid ${stats.uid}`, mode };
+  return { path, exists: true, owner: ownerName(stats.uid), mode };
+}
+
+function ownerName(uid: number): string {
+  if (uid !== process.getuid?.()) return `uid ${uid}`;
+  try {
+    return userInfo().username;
+  } catch {
+    // a user id without a name, as in many containers
+    return `uid ${uid}`;
+  }
 }
 
 function rowsOf({ settings, connections, files, config_file, profile }: Environment): Row[] {

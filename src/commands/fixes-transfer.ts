@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createWriteStream, type WriteStream } from "node:fs";
+import { createWriteStream, statSync, type WriteStream } from "node:fs";
 import type { Command } from "commander";
 import type * as v from "valibot";
 import { parseTime } from "../config/duration.ts";
@@ -47,6 +47,7 @@ async function importFile(
   let shown = 0;
   const report = await importEvents(call, app.stores(), {
     lines: readLines(call, file!, "FILE"),
+    totalBytes: sizeOf(file!),
     parseTime: timeOfLine,
     async onReject(rejection) {
       await rejects.write(rejection);
@@ -89,6 +90,11 @@ function summary({
   if (rejected > 0)
     parts.push(`${rejected} rejected${rejects === null ? "" : ` (see ${escapeCell(rejects)})`}`);
   return `${parts.join(", ")} in ${(duration_ms / 1000).toFixed(1)} s\n`;
+}
+
+/** Undefined for stdin and for what cannot be read: `readLines` says why. */
+function sizeOf(file: string): number | undefined {
+  return file === "-" ? undefined : statSync(file, { throwIfNoEntry: false })?.size;
 }
 
 /** `ts` of a line: epoch milliseconds as a number, or a text. */

@@ -7,7 +7,7 @@ import type { Context } from "./command.ts";
  */
 export async function noteLeftover({ app, call, io }: Context): Promise<void> {
   if (!app.stores().usesServers || !existsSync(app.dataFile)) return;
-  const { records } = await (await app.embedded()).counts(call);
+  const { records } = await (await app.embedded(call)).counts(call);
   if (records === 0) return;
   io.note(
     `note: the embedded file ${app.dataFile} still holds ${records} records; they are not shown while servers are configured. ` +

@@ -58,9 +58,14 @@ function parseIso(text: string): number {
   const fraction = Math.floor(Number(`0.${match[7] ?? "0"}`) * 1000);
   const utc = Date.UTC(year!, month! - 1, day!, hour, minute, second, fraction);
   const parts = new Date(utc);
-  // Date.UTC rolls 2026-02-30 over into March; a date that changed was none.
-  if (parts.getUTCDate() !== day || parts.getUTCHours() !== hour || parts.getUTCMinutes() !== minute)
-    return Number.NaN;
+  // Date.UTC rolls 2026-02-30 over into March, 2026-13 into the next year, and takes the year 26 for 1926; what changed was none.
+  const isSame =
+    parts.getUTCFullYear() === year &&
+    parts.getUTCMonth() === month! - 1 &&
+    parts.getUTCDate() === day &&
+    parts.getUTCHours() === hour &&
+    parts.getUTCMinutes() === minute;
+  if (!isSame) return Number.NaN;
   const zone = match[8];
   if (!zone || zone === "Z") return utc;
   const sign = zone.startsWith("-") ? -1 : 1;

@@ -11,7 +11,7 @@ export interface StoreHandle {
   engine: EngineName;
   /** Names the store, not the way to it (config/targets.ts). */
   identity: string;
-  open(): Promise<MemoryStore>;
+  open(call: Call): Promise<MemoryStore>;
 }
 
 export interface StoresOptions {
@@ -68,7 +68,8 @@ export class Stores {
 
   /** Reads from the first store that answers, queued writes included; from these alone when none does. */
   async read<T>(call: Call, work: (store: MemoryStore) => Promise<T>): Promise<Read<T>> {
-    if (!this.usesServers) return { value: await work(await this.#options.embedded.open()), degraded: [] };
+    if (!this.usesServers)
+      return { value: await work(await this.#options.embedded.open(call)), degraded: [] };
     const degraded: Degraded[] = [];
     for (const handle of this.#options.servers) {
       const answer = await this.#try(call, handle, async (store) =>
@@ -85,7 +86,7 @@ export class Stores {
   async readable(call: Call): Promise<Read<{ identity: string; store: MemoryStore }[]>> {
     if (!this.usesServers) {
       const { embedded } = this.#options;
-      return { value: [{ identity: embedded.identity, store: await embedded.open() }], degraded: [] };
+      return { value: [{ identity: embedded.identity, store: await embedded.open(call) }], degraded: [] };
     }
     const degraded: Degraded[] = [];
     const answers = await Promise.all(
@@ -117,7 +118,7 @@ export class Stores {
    */
   async write(call: Call, writes: readonly NewWrite[]): Promise<Written> {
     if (!this.usesServers) {
-      const store = await this.#options.embedded.open();
+      const store = await this.#options.embedded.open(call);
       const now = Date.now();
       const outcomes = await store.apply(
         call,
@@ -245,10 +246,11 @@ export class Stores {
     const known = this.#down.get(handle.identity);
     if (known) return { error: known };
     try {
-      return { value: await work(await handle.open()) };
+      return { value: await work(await handle.open(call)) };
     } catch (thrown) {
       throwIfAborted(call);
       const error = toOpsError(thrown);
+      call.log("DEBUG", "a store could not answer", { engine: handle.engine, code: error.code });
       if (!(forgiving && error.code === "failed")) this.#down.set(handle.identity, error);
       return { error };
     }

@@ -29,6 +29,8 @@ export interface Rejection {
 
 export interface ImportOptions {
   lines: AsyncIterable<string>;
+  /** Bytes of all lines, when they are known: what progress counts against. */
+  totalBytes?: number | undefined;
   /** Called for each rejected line, in order; awaited. */
   onReject(rejection: Rejection): Promise<void>;
   /** Reads a point in time of a line: ms, or a text. Throws `usage`. */
@@ -75,6 +77,7 @@ export async function importEvents(
   let batch: { line: number; text: string; write: NewWrite }[] = [];
   let bytes = 0;
   let number = 0;
+  let read = 0;
 
   const flush = async () => {
     if (batch.length === 0) return;
@@ -90,7 +93,9 @@ export async function importEvents(
     report.queued = [...new Set([...report.queued, ...queued])];
     const known = new Set(report.degraded.map(({ engine }) => engine));
     report.degraded.push(...failures.filter(({ engine }) => !known.has(engine)));
-    call.progress({ label: "importing", done: report.lines, unit: "rows" });
+    if (options.totalBytes === undefined)
+      call.progress({ label: "importing", done: report.lines, unit: "rows" });
+    else call.progress({ label: "importing", done: read, total: options.totalBytes, unit: "bytes" });
     batch = [];
     bytes = 0;
   };
@@ -102,6 +107,7 @@ export async function importEvents(
   const now = Date.now();
   for await (const text of options.lines) {
     number += 1;
+    read += Buffer.byteLength(text) + 1;
     throwIfAborted(call);
     if (text.trim() === "") continue;
     report.lines += 1;

@@ -93,6 +93,11 @@ const REFUSALS: Record<string, Refusal> = {
     says: ["--at", "2026-02-30"],
     hint: "RFC 3339",
   },
+  "a month that does not exist": {
+    args: remember("--at", "2026-13-01"),
+    says: ["--at", "2026-13-01"],
+    hint: "RFC 3339",
+  },
   "a time before 1970": { args: remember("--at", "1969-12-31"), says: ["--at", "1969-12-31"] },
   "--success and --failed of remember": {
     args: remember("--success", "--failed"),
@@ -141,6 +146,16 @@ const REFUSALS: Record<string, Refusal> = {
     args: ["fixes", "simlar", "x"],
     says: ["simlar"],
     hint: "did you mean similar?",
+  },
+  "an unknown subcommand after a flag": {
+    args: ["fixes", "--limit", "3", "simlar"],
+    says: ["simlar"],
+    hint: "did you mean similar?",
+  },
+  "an argument too many of a subcommand": {
+    args: ["fixes", "similar", "a", "b"],
+    says: ["too many arguments for 'similar'"],
+    hint: "quote",
   },
   "an unknown flag": {
     args: ["fixes", "--limt", "3"],

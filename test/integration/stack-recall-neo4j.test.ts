@@ -3,7 +3,7 @@ import { bareFts5 } from "../../scripts/bench/lib/baselines.ts";
 import { type Corpus, recallDev } from "../../scripts/bench/lib/dataset.ts";
 import { quality, type Rankings, sameTopTen } from "../../scripts/bench/lib/measures.ts";
 import { rankOnServer, rankOnSqlite } from "../../scripts/bench/lib/opsctl-recall.ts";
-import { onFreshPostgres } from "../../scripts/bench/lib/servers.ts";
+import { onEmptyNeo4j, onFreshPostgres } from "../../scripts/bench/lib/servers.ts";
 import type { Target } from "../../src/config/targets.ts";
 import { neo4jTarget } from "../support/neo4j.ts";
 import { neo4jServer, testVariable } from "../support/servers.ts";
@@ -24,10 +24,10 @@ describe("recall on the tuning split, three real stores", () => {
     rankings["PostgreSQL"] = await overStores((corpus) =>
       onFreshPostgres(postgres, (fresh) => rankOnServer(corpus, fresh)),
     );
-    rankings["Neo4j"] = await overStores(async (corpus) => {
-      await neo4jServer().wipe();
-      return rankOnServer(corpus, neo4jTarget());
-    });
+    await neo4jServer().wipe();
+    rankings["Neo4j"] = await overStores((corpus) =>
+      onEmptyNeo4j(neo4jTarget(), () => rankOnServer(corpus, neo4jTarget())),
+    );
   });
   afterAll(() => neo4jServer().wipe());
 

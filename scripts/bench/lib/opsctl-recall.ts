@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { type Call, createCall } from "../../../src/call.ts";
 import { type Limits, sqliteTarget, type Target } from "../../../src/config/targets.ts";
 import { ENGINES } from "../../../src/engines/registry.ts";
-import { sqliteConnection } from "../../../src/engines/sqlite/connect.ts";
+import { IN_MEMORY, sqliteConnection } from "../../../src/engines/sqlite/connect.ts";
 import { sqliteJournal } from "../../../src/engines/sqlite/journal.ts";
+import { sqliteMemory } from "../../../src/engines/sqlite/memory.ts";
 import { recall } from "../../../src/memory/recall.ts";
 import { type StoreHandle, Stores } from "../../../src/memory/stores.ts";
 import { importEvents } from "../../../src/memory/transfer.ts";
@@ -32,6 +33,7 @@ async function rank(corpus: Corpus, target: Target, folder: string): Promise<Ran
   const engine = await ENGINES[target.engine]();
   const connection = await engine.connect(target, LIMITS);
   const state = sqliteConnection(join(folder, "state.db"));
+  const queued = sqliteConnection(IN_MEMORY);
   try {
     if (target.engine !== "sqlite") {
       const migrations = await engine.capabilities.migrations!(connection);
@@ -48,13 +50,12 @@ async function rank(corpus: Corpus, target: Target, folder: string): Promise<Ran
       servers: target.engine === "sqlite" ? [] : [handle],
       embedded: handle,
       journal: sqliteJournal(state),
-      scratch: () => {
-        throw new Error("nothing is queued in a benchmark");
-      },
+      scratch: async () => sqliteMemory(queued),
     });
     await fill(call, stores, corpus);
     return await ask(call, stores, corpus);
   } finally {
+    await queued.close();
     await state.close();
     await connection.close();
   }

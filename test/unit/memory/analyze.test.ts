@@ -6,6 +6,7 @@ import {
   MAX_TOKEN_LENGTH,
   MAX_TOKENS,
   prepare,
+  queryTerms,
   tokenize,
 } from "../../../src/memory/analyze.ts";
 
@@ -46,6 +47,29 @@ describe("words", () => {
     ["scripts in one word", "api接続error", ["api", "u63a5", "u7d9a", "error"]],
     ["emoji separate", "up🚀down-time", ["time"]],
   ])("%s", (_, text, tokens) => expect(tokenize(text)).toEqual(tokens));
+});
+
+describe("terms of a query", () => {
+  test("a word counts one, the parts of an identifier share one; the most counts", () => {
+    expect([...queryTerms("connectionTimeout pool")]).toEqual([
+      ["connectiontimeout", 1],
+      ["connect", 0.5],
+      ["timeout", 0.5],
+      ["pool", 1],
+    ]);
+    expect(queryTerms("connectionTimeout timeout").get("timeout")).toBe(1);
+    expect(queryTerms("the of and").size).toBe(0);
+  });
+
+  test("the same terms as the index has, each above 0 and at most 1", () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        const terms = queryTerms(text);
+        expect([...terms.keys()].sort()).toEqual([...new Set(tokenize(text))].sort());
+        for (const weight of terms.values()) expect(weight > 0 && weight <= 1).toBe(true);
+      }),
+    );
+  });
 });
 
 describe("properties", () => {

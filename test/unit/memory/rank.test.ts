@@ -81,20 +81,20 @@ describe("the order of candidates", () => {
 });
 
 test("terms that were not sent order the pool, but do not make it; a term counts by its weight", () => {
-  const known = statistics({ deadlock: 2, nightly: 3 });
+  const known = statistics({ deadlock: 2, storm: 3 });
   const weights = new Map([
     ["deadlock", 1],
-    ["nightly", 1],
+    ["storm", 1],
   ]);
-  const two = [candidate("a", "web", "deadlock daily"), candidate("b", "web", "deadlock nightly")];
+  const two = [candidate("a", "web", "deadlock calm"), candidate("b", "web", "deadlock storm")];
   const order = (found: typeof two, sent: string[], all = weights) =>
     rankWeighted(all, sent, known, found, 10).map(({ id }) => id);
   expect(order(two, ["deadlock"])).toEqual(["b", "a"]);
   const crowd = Array.from({ length: 50 }, (_, index) => candidate(`c${index}`, "web", "deadlock"));
-  expect(order([...crowd, candidate("z", "web", "nightly")], ["deadlock"])).not.toContain("z");
-  const either = [candidate("a", "web", "deadlock"), candidate("b", "web", "nightly")];
-  expect(order(either, ["deadlock", "nightly"])).toEqual(["a", "b"]);
-  expect(order(either, ["deadlock", "nightly"], new Map([...weights, ["nightly", 3]]))).toEqual(["b", "a"]);
+  expect(order([...crowd, candidate("z", "web", "storm")], ["deadlock"])).not.toContain("z");
+  const either = [candidate("a", "web", "deadlock"), candidate("b", "web", "storm")];
+  expect(order(either, ["deadlock", "storm"])).toEqual(["a", "b"]);
+  expect(order(either, ["deadlock", "storm"], new Map([...weights, ["storm", 3]]))).toEqual(["b", "a"]);
 });
 
 describe("the terms that are sent", () => {
