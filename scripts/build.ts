@@ -1,7 +1,7 @@
 /**
  * Bundles src/ into dist/: `main.cjs` holds opsctl itself, `vendor/` one file for each heavy package, which is read when it is first
- * needed. Starting is most of what a command costs, so: CommonJS, because importing Node's own modules from an ES module loads
- * everything they would load lazily (`node:crypto`: 7 ms), and few files (36 chunks took 20 ms more than one).
+ * needed. Starting is most of what a command costs: as 36 ES module chunks, `opsctl fixes` took 16 ms more (fastest of 20 starts), for
+ * finding and linking the files and because importing one of Node's own modules from an ES module loads what it would load lazily.
  */
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
