@@ -78,8 +78,7 @@ export class Stores {
       if ("value" in answer) return { value: answer.value, degraded };
       degraded.push(toDegraded(handle.engine, answer.error));
     }
-    const { queued } = await this.#queuedFor(call, this.#options.servers[0]!);
-    return { value: await work(queued), degraded };
+    return { value: await work(await this.#queueAlone(call)), degraded };
   }
 
   /** All stores that can be opened, queued writes included; never empty (the queue alone when all are down). */
@@ -101,8 +100,7 @@ export class Stores {
       return [];
     });
     if (value.length === 0) {
-      const { queued } = await this.#queuedFor(call, this.#options.servers[0]!);
-      value.push({ identity: "queue", store: queued });
+      value.push({ identity: "queue", store: await this.#queueAlone(call) });
     }
     return { value, degraded };
   }
@@ -250,6 +248,8 @@ export class Stores {
     } catch (thrown) {
       throwIfAborted(call);
       const error = toOpsError(thrown);
+      // the journal is no server: what is wrong with it is not for a read to pass over
+      if (error.engine === "sqlite" || error.code === "usage") throw error;
       call.log("DEBUG", "a store could not answer", { engine: handle.engine, code: error.code });
       if (!(forgiving && error.code === "failed")) this.#down.set(handle.identity, error);
       return { error };
@@ -257,33 +257,50 @@ export class Stores {
   }
 
   async #layered(call: Call, handle: StoreHandle, store: MemoryStore): Promise<MemoryStore> {
-    const { journal } = this.#options;
-    if (await journal.isEmpty()) return store;
-    const { queued, count, forgotten } = await this.#queuedFor(call, handle);
-    return count === 0 ? store : overlay(store, queued, forgotten);
+    const queued = await this.#queued(call, [handle]);
+    return queued ? overlay(store, queued.store, queued.forgotten) : store;
   }
 
-  /** The queued writes of a store, as a store of their own. */
-  async #queuedFor(call: Call, handle: StoreHandle) {
-    const queued = await this.#options.scratch();
-    const forgotten = new Set<string>();
-    let count = 0;
-    let after = 0;
-    while (count < OVERLAY_LIMIT) {
-      const batch = await this.#options.journal.waiting(call, handle.identity, after, BATCH_SIZE);
-      if (batch.length === 0) return { queued, count, forgotten };
-      const writes = batch.map(({ write }) => write);
-      await queued.apply(call, writes.map(prepareWrite));
-      for (const write of writes) {
-        if (write.kind === "forget") forgotten.add(write.recordId);
-        if (write.kind === "remember") forgotten.delete(write.record.id);
-      }
-      count += batch.length;
-      after = batch.at(-1)!.seq;
-    }
-    call.log("WARNING", `only the oldest ${count} queued writes are shown`, { engine: handle.engine });
-    return { queued, count, forgotten };
+  /** What waits for any of the servers, as the only answer when none of them can be asked. */
+  async #queueAlone(call: Call): Promise<MemoryStore> {
+    return (await this.#queued(call, this.#options.servers))?.store ?? this.#options.scratch();
   }
+
+  /** The writes that wait for some stores, as a store of their own; undefined when there are none. */
+  async #queued(call: Call, handles: readonly StoreHandle[]): Promise<Queued | undefined> {
+    const { journal, scratch } = this.#options;
+    if (await journal.isEmpty()) return undefined;
+    let queued: Queued | undefined;
+    for (const { identity, engine } of handles) {
+      let after = 0;
+      let count = 0;
+      for (;;) {
+        const batch = await journal.waiting(call, identity, after, BATCH_SIZE);
+        if (batch.length === 0) break;
+        queued ??= { store: await scratch(), forgotten: new Set() };
+        await queued.store.apply(
+          call,
+          batch.map(({ write }) => prepareWrite(write)),
+        );
+        for (const { write } of batch) {
+          if (write.kind === "forget") queued.forgotten.add(write.recordId);
+          if (write.kind === "remember") queued.forgotten.delete(write.record.id);
+        }
+        after = batch.at(-1)!.seq;
+        count += batch.length;
+        if (count < OVERLAY_LIMIT) continue;
+        call.log("WARNING", `only the oldest ${count} queued writes are shown`, { engine });
+        break;
+      }
+    }
+    return queued;
+  }
+}
+
+interface Queued {
+  store: MemoryStore;
+  /** Ids of records that a queued write forgets and none remembers again. */
+  forgotten: Set<string>;
 }
 
 /** What one delivery did. */

@@ -49,7 +49,10 @@ describe("journal", () => {
   async function stored(): Promise<{ postgres: string[]; neo4j: string[] }> {
     const rows = await database.query("SELECT id FROM memori_events ORDER BY id");
     const nodes = await graph.executeQuery("MATCH (f:Fix) RETURN f.id AS id ORDER BY id");
-    return { postgres: rows.rows.map((row) => row.id), neo4j: nodes.records.map((record) => record.get("id")) };
+    return {
+      postgres: rows.rows.map((row) => row.id),
+      neo4j: nodes.records.map((record) => record.get("id")),
+    };
   }
 
   it("stores a write in every server", async () => {
