@@ -14,9 +14,10 @@ import type { Connection, Engine } from "./engines/engine.ts";
 import { ENGINES } from "./engines/registry.ts";
 import type { EngineName } from "./errors.ts";
 import type { Probe } from "./health/port.ts";
+import type { StoreHandle } from "./memory/breaker.ts";
 import type { Journal } from "./memory/journal.ts";
 import type { MemoryStore } from "./memory/port.ts";
-import { type StoreHandle, Stores } from "./memory/stores.ts";
+import { Stores } from "./memory/stores.ts";
 import type { MigrationTarget } from "./migrate/port.ts";
 import { refuseNewer } from "./migrate/runner.ts";
 import { setsOf } from "./migrate/sets.ts";
@@ -157,6 +158,7 @@ export class App {
     return {
       isEmpty: async () => (await load()).isEmpty(),
       append: async (...args) => (await load()).append(...args),
+      remaining: async (...args) => (await load()).remaining(...args),
       waiting: async (...args) => (await load()).waiting(...args),
       delivered: async (...args) => (await load()).delivered(...args),
       failed: async (...args) => (await load()).failed(...args),

@@ -32,6 +32,8 @@ export interface Journal {
     afterSeq: number,
     limit: number,
   ): Promise<{ seq: number; write: Write }[]>;
+  /** Which of these writes a store does not have, and in what state they are. */
+  remaining(call: Call, store: string, seqs: readonly number[]): Promise<Map<number, JournalEntry["state"]>>;
   /** The store has these: their rows go, and the write with the last of them. */
   delivered(call: Call, store: string, seqs: readonly number[]): Promise<void>;
   /** A delivery failed; `rejected` takes it out of the way of the others. */

@@ -114,6 +114,16 @@ describe("journal", () => {
     });
   });
 
+  it("stores the writes of several processes at once, each once, whoever delivers them", async () => {
+    const ran = await Promise.all(
+      Array.from({ length: 6 }, (_, n) => json("remember", "remember", `issue:p${n}`, `step ${n}`)),
+    );
+    expect(ran.map(({ status }) => status)).toEqual(Array(6).fill("stored"));
+    const ids = ran.map((answer) => String(answer["event_id"])).toSorted();
+    expect(await stored()).toEqual({ postgres: ids, neo4j: ids });
+    expect(await json("queue", "queue")).toMatchObject({ count: 0 });
+  });
+
   it("delivers an older queue with the next write", async () => {
     await stack.neo4j.proxy.down();
     const first = await json("remember", "remember", "issue:one", "text one");
@@ -187,6 +197,20 @@ describe("journal", () => {
     expect(answer).toMatchObject({ status: "queued", queued: ["neo4j"] });
     const fixes = await sandbox.json("fixes", ["fixes"], { env });
     expect(fixes).toMatchObject({ count: 1, degraded: [{ engine: "neo4j", code: "unreachable" }] });
+  });
+
+  it("accepts nothing that it cannot write to its own disk", async () => {
+    await json("remember", "remember", "issue:room", "there was room");
+    // no file may grow past 8 KiB any more: the journal cannot take a text of 20 KiB
+    const full = await sandbox.shell(
+      `trap '' XFSZ; ulimit -f 16; opsctl remember issue:full "$(head -c 20000 /dev/zero | tr '\\0' x)"`,
+      stack.env,
+    );
+    expect(full).toMatchObject({ code: 1, stdout: "" });
+    expect(full.stderr).toContain("state.db");
+    expect(await json("fixes", "fixes")).toMatchObject({ count: 1 });
+    expect((await stored()).neo4j).toHaveLength(1);
+    expect(await json("queue", "queue")).toMatchObject({ count: 0 });
   });
 
   it("takes a conflicting event out of the way of the others", async () => {

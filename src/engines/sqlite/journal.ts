@@ -47,6 +47,17 @@ export function sqliteJournal(connection: SqliteConnection): Journal {
         return batchOf(rows);
       }),
 
+    remaining: (call, store, seqs) =>
+      read(call, new Map(), (database) => {
+        const rows = database
+          .prepare<[string, string], Pick<JournalEntry, "seq" | "state">>(
+            `SELECT seq, state FROM opsctl_journal_targets
+             WHERE store = ? AND seq IN (SELECT value FROM json_each(?))`,
+          )
+          .all(store, JSON.stringify(seqs));
+        return new Map(rows.map(({ seq, state }) => [seq, state]));
+      }),
+
     delivered: (call, store, seqs) =>
       write(call, (database) => {
         const list = JSON.stringify(seqs);
