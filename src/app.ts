@@ -158,6 +158,7 @@ export class App {
     return {
       isEmpty: async () => (await load()).isEmpty(),
       append: async (...args) => (await load()).append(...args),
+      deliverable: async (...args) => (await load()).deliverable(...args),
       remaining: async (...args) => (await load()).remaining(...args),
       waiting: async (...args) => (await load()).waiting(...args),
       delivered: async (...args) => (await load()).delivered(...args),

@@ -33,7 +33,7 @@ interface Entry {
 
 const BATCH_SIZE = 500;
 
-/** Sends a store what waits for it, oldest first. Replaying is harmless, so two processes may do it at once. */
+/** Sends a store what waits for it, oldest first. Replaying is harmless, so a delivery that broke off is simply repeated. */
 export async function deliver(call: Call, options: DeliveryOptions): Promise<Delivery> {
   const { journal, handle, own, budgetMs } = options;
   const { engine, identity } = handle;
@@ -42,7 +42,7 @@ export async function deliver(call: Call, options: DeliveryOptions): Promise<Del
   let after = 0;
   for (;;) {
     throwIfAborted(call);
-    const batch = await journal.waiting(call, identity, after, BATCH_SIZE);
+    const batch = await journal.deliverable(call, identity, after, BATCH_SIZE);
     if (batch.length === 0) break;
     if (performance.now() - startedAt > budgetMs) {
       const message = `${engine}: older queued writes are still on their way`;

@@ -32,6 +32,16 @@ export interface Journal {
     afterSeq: number,
     limit: number,
   ): Promise<{ seq: number; write: Write }[]>;
+  /**
+   * The same without what another living process has just written and is about to deliver: two processes that deliver one write do
+   * no harm, but the second would take its own write for a duplicate.
+   */
+  deliverable(
+    call: Call,
+    store: string,
+    afterSeq: number,
+    limit: number,
+  ): Promise<{ seq: number; write: Write }[]>;
   /** Which of these writes a store does not have, and in what state they are. */
   remaining(call: Call, store: string, seqs: readonly number[]): Promise<Map<number, JournalEntry["state"]>>;
   /** The store has these: their rows go, and the write with the last of them. */

@@ -14,6 +14,9 @@ CREATE TABLE opsctl_journal_targets (
   seq        INTEGER NOT NULL REFERENCES opsctl_journal (seq) ON DELETE CASCADE,
   state      TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'rejected')),
   attempts   INTEGER NOT NULL DEFAULT 0,
+  -- the process that wrote it delivers it first; others wait until that is over, or the process is gone
+  owner      INTEGER NOT NULL,
+  owned_to   INTEGER NOT NULL,           -- ms
   last_error TEXT,
   PRIMARY KEY (store, seq)
 ) WITHOUT ROWID;

@@ -5,16 +5,11 @@ import type { Journal, JournalEntry, NewWrite } from "../../memory/journal.ts";
 import type { Write } from "../../memory/model.ts";
 import { stateSets } from "../../migrate/sets.ts";
 import type { SqliteConnection } from "./connect.ts";
+import { busyOwners, type JournalRow, toWrite, waitingEntries } from "./journal-waiting.ts";
 import { ensureSchema } from "./schema.ts";
 
-interface JournalRow {
-  seq: number;
-  write_time: number;
-  payload: string;
-}
-
-/** Neo4j keeps a transaction in its heap: 346 MiB of texts in one broke a server with 512 MiB. */
-const BATCH_CHARACTERS = 8 * 1024 * 1024;
+/** How long a process may take to deliver its own writes before others try; a process that ended frees them at once. */
+const OWNED_MS = 60_000;
 
 /** The journal in this host's state file. Reading does not create the file. */
 export function sqliteJournal(connection: SqliteConnection): Journal {
@@ -37,15 +32,15 @@ export function sqliteJournal(connection: SqliteConnection): Journal {
     append: (call, writes, stores) => write(call, (database) => append(database, writes, stores)),
 
     waiting: (call, store, afterSeq, limit) =>
-      read(call, [], (database) => {
-        const rows = database
-          .prepare<unknown[], JournalRow>(
-            `SELECT j.* FROM opsctl_journal_targets t JOIN opsctl_journal j USING (seq)
-             WHERE t.store = ? AND t.state = 'waiting' AND t.seq > ? ORDER BY t.seq LIMIT ?`,
-          )
-          .iterate(store, afterSeq, limit);
-        return batchOf(rows);
-      }),
+      read(call, [], (database) => waitingEntries(database, store, afterSeq, limit, [])),
+
+    deliverable: (call, store, afterSeq, limit) =>
+      read(call, [], (database) =>
+        // one snapshot for both queries: an owner that comes in between must not be missed
+        database.transaction(() =>
+          waitingEntries(database, store, afterSeq, limit, busyOwners(database, store)),
+        )(),
+      ),
 
     remaining: (call, store, seqs) =>
       read(call, new Map(), (database) => {
@@ -78,7 +73,7 @@ export function sqliteJournal(connection: SqliteConnection): Journal {
       write(call, (database) => {
         database
           .prepare(
-            `UPDATE opsctl_journal_targets SET attempts = attempts + 1, last_error = ?, state = ?
+            `UPDATE opsctl_journal_targets SET attempts = attempts + 1, last_error = ?, state = ?, owned_to = 0
              WHERE store = ? AND seq IN (SELECT value FROM json_each(?))`,
           )
           .run(reason, rejected ? "rejected" : "waiting", store, JSON.stringify(seqs));
@@ -121,34 +116,20 @@ export function sqliteJournal(connection: SqliteConnection): Journal {
   };
 }
 
-/** As many rows as one transaction of a server should hold. */
-function batchOf(rows: Iterable<JournalRow>): { seq: number; write: Write }[] {
-  const batch: { seq: number; write: Write }[] = [];
-  let characters = 0;
-  for (const row of rows) {
-    characters += row.payload.length;
-    if (batch.length > 0 && characters > BATCH_CHARACTERS) break;
-    batch.push({ seq: row.seq, write: toWrite(row) });
-  }
-  return batch;
-}
-
 function append(database: Database.Database, writes: readonly NewWrite[], stores: readonly string[]) {
   const { last } = database.prepare<[], { last: number }>("SELECT last FROM opsctl_journal_clock").get()!;
   const insert = database.prepare("INSERT INTO opsctl_journal (write_time, payload) VALUES (?, ?)");
-  const target = database.prepare("INSERT INTO opsctl_journal_targets (store, seq) VALUES (?, ?)");
+  const target = database.prepare(
+    "INSERT INTO opsctl_journal_targets (store, seq, owner, owned_to) VALUES (?, ?, ?, ?)",
+  );
   let time = Math.max(Date.now(), last + 1);
   const entries = writes.map((write) => {
     const seq = insert.run(time, JSON.stringify(write)).lastInsertRowid as number;
-    for (const store of stores) target.run(store, seq);
+    for (const store of stores) target.run(store, seq, process.pid, Date.now() + OWNED_MS);
     const entry = { seq, write: { ...write, order: time } as Write };
     time += 1;
     return entry;
   });
   database.prepare("UPDATE opsctl_journal_clock SET last = ?").run(time - 1);
   return entries;
-}
-
-function toWrite(row: JournalRow): Write {
-  return { ...JSON.parse(row.payload), order: row.write_time };
 }
