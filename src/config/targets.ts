@@ -1,7 +1,8 @@
 import { join, resolve } from "node:path";
 import { type EngineName, usageError } from "../errors.ts";
-import { type Config, xdgDirectory } from "./load.ts";
+import type { Config } from "./load.ts";
 import { redactUrl } from "./redact.ts";
+import { xdgDirectory } from "./xdg.ts";
 
 /** Where one connection goes. Two targets of one engine are normal; nothing below this reads the environment. */
 export interface Target {

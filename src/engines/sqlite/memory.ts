@@ -2,19 +2,15 @@ import type { Call } from "../../call.ts";
 import type { MemoryStore } from "../../memory/port.ts";
 import { setsOf } from "../../migrate/sets.ts";
 import { IN_MEMORY, type SqliteConnection, sqliteConnection } from "./connect.ts";
+import { iterateEvents, readAgents, readByIds, readEvents, readRecords } from "./memory-read.ts";
 import {
-  iterateEvents,
-  readAgents,
-  readByIds,
   readCandidates,
   readCounts,
-  readEvents,
   readKeyMatches,
-  readRecords,
   readSimilar,
   readSuccessCounts,
   readTerms,
-} from "./memory-read.ts";
+} from "./memory-search.ts";
 import { SqliteWriter } from "./memory-write.ts";
 import { ensureSchema } from "./schema.ts";
 

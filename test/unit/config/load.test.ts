@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type ConfigFlags, loadConfig, shownValue } from "../../../src/config/load.ts";
+import { loadConfig, shownValue } from "../../../src/config/load.ts";
 import type { SettingName } from "../../../src/config/settings.ts";
+import type { ConfigFlags } from "../../../src/config/sources.ts";
 import { dataFile, limitsOf, stateFile, targetsOf } from "../../../src/config/targets.ts";
 
 let home: string;
