@@ -9,6 +9,7 @@ import { createCall } from "../../src/call.ts";
 import type { Limits, Target } from "../../src/config/targets.ts";
 import { redis } from "../../src/engines/redis/engine.ts";
 import { OpsError } from "../../src/errors.ts";
+import { HANGS_MS } from "../support/calls.ts";
 import { startProxy, type TestProxy } from "../support/proxy.ts";
 import { freePort, type OwnRedis, ownRedis } from "../support/servers.ts";
 
@@ -86,7 +87,6 @@ describe("a healthy server", () => {
     const result = await probe(at(server.port));
     expect(result.version).toMatch(/^\d+\.\d+\.\d+/);
     expect(result.latency_ms).toBeGreaterThanOrEqual(0);
-    expect(result.latency_ms).toBeLessThan(500);
   });
 
   test("is connected to by the first command only", async () => {
@@ -173,7 +173,7 @@ describe("time is bounded", () => {
       code: "unreachable",
       message: expect.stringContaining(`127.0.0.1:${port}`),
     });
-    expect(ms).toBeLessThan(LIMITS.connectMs + 500);
+    expect(ms).toBeLessThan(HANGS_MS);
   });
 
   test("unknown host", async () => {
@@ -186,7 +186,7 @@ describe("time is bounded", () => {
     await frozen(async () => {
       const { error, ms } = await failureOf(() => probe(at(server.port)));
       expect(error.code).toBe("unreachable");
-      expect(ms).toBeLessThan(LIMITS.connectMs + 500);
+      expect(ms).toBeLessThan(HANGS_MS);
     });
   });
 
@@ -196,11 +196,11 @@ describe("time is bounded", () => {
     await frozen(async () => {
       const { error, ms } = await failureOf(() => connection.run(newCall(), ["PING"]));
       expect(error.code).toBe("unreachable");
-      expect(ms).toBeLessThan(LIMITS.queryMs + 400);
+      expect(ms).toBeLessThan(HANGS_MS);
       const pending = failureOf(() => connection.run(newCall(), ["PING"]));
       const startedAt = performance.now();
       await connection.close();
-      expect(performance.now() - startedAt).toBeLessThan(100);
+      expect(performance.now() - startedAt).toBeLessThan(HANGS_MS);
       expect((await pending).error.code).toBe("unreachable");
     });
   });
@@ -211,7 +211,7 @@ describe("time is bounded", () => {
     await frozen(async () => {
       const startedAt = performance.now();
       await expect(connection.run(newCall(150), ["PING"])).rejects.toMatchObject({ code: "failed" });
-      expect(performance.now() - startedAt).toBeLessThan(450);
+      expect(performance.now() - startedAt).toBeLessThan(HANGS_MS);
     });
     expect(await connection.run(newCall(), ["PING"])).toBe("PONG");
     await connection.close();
@@ -287,7 +287,7 @@ describe("servers that are not ready or no Redis", () => {
     const where = target(`rediss://:${CANARY}@127.0.0.1:${server.port}/0`);
     const { error, ms } = await failureOf(() => probe(where));
     expect(error).toMatchObject({ code: "unreachable", message: expect.stringContaining("TLS") });
-    expect(ms).toBeLessThan(LIMITS.connectMs + 500);
+    expect(ms).toBeLessThan(HANGS_MS);
   });
 
   test("another protocol", async () => {
@@ -313,9 +313,12 @@ describe("servers that are not ready or no Redis", () => {
     await admin.run(newCall(), ["EVAL", fill, "0"], { writes: true });
     await admin.run(newCall(), ["CONFIG", "SET", "key-load-delay", "1000"], { writes: true });
     const reloading = admin.run(newCall(), ["DEBUG", "RELOAD"], { writes: true });
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const { error } = await failureOf(() => probe(at(server.port), { ...LIMITS, connectMs: 2_000 }));
-    expect(error).toMatchObject({ code: "unreachable", message: expect.stringContaining("loading") });
+    const answer = () =>
+      probe(at(server.port), { ...LIMITS, connectMs: 2_000 }).then(
+        () => "an answer",
+        ({ code, message }: OpsError) => `${code}: ${message}`,
+      );
+    await expect.poll(answer, { timeout: HANGS_MS }).toMatch(/^unreachable: .*loading/);
     await reloading;
     await admin.run(newCall(), ["CONFIG", "SET", "key-load-delay", "0"], { writes: true });
     await admin.run(newCall(), ["FLUSHALL"], { writes: true });
