@@ -45,7 +45,7 @@ const STEPS: readonly Step[] = [
     args: ["recall", "-", "--limit", "3"],
     input: PASTED,
   },
-  { say: "A key, or its beginning, finds exactly that.", args: ["recall", "issue:redis", "--limit", "3"] },
+  { say: "A key, or its beginning, comes first.", args: ["recall", "issue:redis", "--limit", "3"] },
   { say: "What was fixed lately?", args: ["fixes", "--limit", "5"] },
   { say: "Who is alive?", args: ["agents"] },
   { say: "How much is known?", args: ["stats"] },

@@ -164,6 +164,7 @@ export class App {
       delivered: async (...args) => (await load()).delivered(...args),
       failed: async (...args) => (await load()).failed(...args),
       counts: async (...args) => (await load()).counts(...args),
+      entry: async (...args) => (await load()).entry(...args),
       list: async (...args) => (await load()).list(...args),
       drop: async (...args) => (await load()).drop(...args),
     };

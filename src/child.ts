@@ -1,4 +1,5 @@
 import { execa, parseCommandString } from "execa";
+import { abortError } from "./call.ts";
 import { OpsError } from "./errors.ts";
 
 /**
@@ -11,16 +12,19 @@ export async function runTool(
   field: string,
   command: string,
   timeoutMs: number,
+  signal?: AbortSignal,
 ): Promise<{ stdout: string }> {
   const [file, ...args] = parseCommandString(command);
   if (file === undefined) throw new OpsError({ code: "usage", message: `${field} is empty` });
   const result = await execa(file, args, {
     stdin: "ignore",
     timeout: timeoutMs,
+    cancelSignal: signal,
     maxBuffer: 1 << 20,
     reject: false,
     stripFinalNewline: false,
   });
+  if (signal?.aborted) throw abortError(signal.reason);
   if (result.failed) {
     const why = result.timedOut
       ? `took longer than ${timeoutMs / 1000} s`

@@ -13,6 +13,8 @@ interface Process {
   globals: Globals;
   redact(text: string): string;
   context: Context | undefined;
+  /** The command has ended and its outcome was reported. */
+  isOver: boolean;
   /** Takes the progress line away before anything else is printed. */
   clearProgress(): void;
 }
@@ -28,6 +30,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     globals: { color: true, input: true, json: argv.includes("--json"), verbose: argv.includes("-v") },
     redact: (text) => text,
     context: undefined,
+    isOver: false,
     clearProgress: () => {},
   };
   handleSignals(state);
@@ -49,6 +52,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       reportError(state, toOpsError(state.abort.signal.aborted ? abortError(reason) : error));
   } finally {
     await state.context?.app.close();
+    state.isOver = true;
     process.removeAllListeners("SIGINT");
     process.removeAllListeners("SIGTERM");
   }
@@ -72,7 +76,9 @@ async function openContext(state: Process, globals: Globals): Promise<Context> {
     import("./output/progress.ts"),
     import("./app.ts"),
   ]);
-  const config = await loadConfig(globals, process.env, process.cwd());
+  const signals = [state.abort.signal];
+  if (globals.timeout !== undefined) signals.push(AbortSignal.timeout(globals.timeout));
+  const config = await loadConfig(globals, process.env, process.cwd(), AbortSignal.any(signals));
   state.redact = redactor(config.secrets);
   const level = (config.text("OBS_AGENT_LOG_LEVEL")?.toUpperCase() ?? "WARNING") as LogLevel;
   const io = createIo({
@@ -164,11 +170,14 @@ function handleSignals(state: Process): void {
 
 function handleClosedPipe(state: Process): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") state.abort.abort(new ReaderGone());
-    else
-      state.abort.abort(
-        new OpsError({ code: "failed", message: `stdout cannot be written (${error.code})` }),
-      );
+    if (error.code === "EPIPE") {
+      state.abort.abort(new ReaderGone());
+      return;
+    }
+    const failure = new OpsError({ code: "failed", message: `stdout cannot be written (${error.code})` });
+    // help and version are written last: when their error arrives, nobody is left to report it
+    if (state.isOver) reportError(state, failure);
+    else state.abort.abort(failure);
   });
   process.stderr.on("error", () => {
     // there is no channel left to say that there is no channel left

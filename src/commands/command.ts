@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { Command } from "commander";
 import type { App } from "../app.ts";
 import type { Call } from "../call.ts";
@@ -90,6 +91,7 @@ export async function textOrStdin(
   value: string,
   field: string,
   maxBytes: number,
+  lenient = false,
 ): Promise<string> {
   if (value !== "-") return value;
   const chunks: Buffer[] = [];
@@ -100,7 +102,10 @@ export async function textOrStdin(
       throw usageError(`${field} from stdin is larger than ${maxBytes} bytes`, "shorten it");
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  const bytes = Buffer.concat(chunks);
+  if (!lenient && !isUtf8(bytes))
+    throw usageError(`${field} from stdin is not valid UTF-8`, "convert it, for example with iconv");
+  return bytes.toString("utf8");
 }
 
 /** Stdin, which a signal ends: a blocked read would keep the process. */

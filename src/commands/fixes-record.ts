@@ -35,13 +35,16 @@ async function show({ app, call }: Context, [id]: string[], { limit }: { limit: 
       record && { record, events: await store.events(call, { record: record.id }, { limit, offset: 0 }) }
     );
   });
-  if (!value) throw notFound(id!, degraded);
+  if (!value && degraded.length === 0) throw notFound(id!, degraded);
   const data: v.InferOutput<typeof shownFix> = {
-    fix: fixRow(value.record),
-    events: value.events.map(eventRow),
+    fix: value ? fixRow(value.record) : null,
+    events: value?.events.map(eventRow) ?? [],
     degraded,
   };
-  return { data, render: (io: Context["io"]) => renderRecord(io, value), degraded };
+  const render = async (io: Context["io"]) => {
+    if (value) await renderRecord(io, value);
+  };
+  return { data, render, degraded };
 }
 
 async function renderRecord(

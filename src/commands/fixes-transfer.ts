@@ -1,11 +1,13 @@
 import { once } from "node:events";
-import { createWriteStream, statSync, type WriteStream } from "node:fs";
+import { createWriteStream, existsSync, statSync, type WriteStream } from "node:fs";
+import { dirname } from "node:path";
 import type { Command } from "commander";
 import type * as v from "valibot";
 import { parseTime } from "../config/duration.ts";
 import type { imported } from "../contract/memory.ts";
 import { OpsError, usageError } from "../errors.ts";
-import { exportEvents, importEvents, type Rejection } from "../memory/transfer.ts";
+import { exportEvents } from "../memory/export.ts";
+import { importEvents, type Rejection } from "../memory/import.ts";
 import { escapeCell } from "../output/escape.ts";
 import { type Context, type Run, STRICT } from "./command.ts";
 import { readLines } from "./lines.ts";
@@ -43,6 +45,7 @@ async function importFile(
 ) {
   const { app, call, io } = context;
   const startedAt = performance.now();
+  checkRejects(file!, options.rejects);
   const rejects = new RejectsFile(options.rejects);
   let shown = 0;
   const report = await importEvents(call, app.stores(), {
@@ -66,7 +69,7 @@ async function importFile(
     degraded: report.degraded,
     duration_ms: Math.round(performance.now() - startedAt),
   };
-  const failure = reportQueued(context, { outcomes: [], queued: report.queued, failures: report.degraded });
+  const failure = reportQueued(context, { failures: report.degraded });
   const isPartial = report.rejected > 0 || (options.strict && report.queued.length > 0);
   return {
     data,
@@ -106,6 +109,19 @@ function timeOfLine(value: unknown): number | undefined {
   return parseTime(value, "ts", Date.now());
 }
 
+/** Bad places are found before anything is stored. */
+function checkRejects(file: string, rejects: string | undefined): void {
+  if (rejects === undefined) return;
+  const here = statSync(rejects, { throwIfNoEntry: false });
+  const input = file === "-" ? undefined : statSync(file, { throwIfNoEntry: false });
+  if (here && input && here.dev === input.dev && here.ino === input.ino) {
+    throw usageError(`--rejects: ${rejects} is the file that is imported`, "name another file");
+  }
+  if (here?.isDirectory() || !existsSync(dirname(rejects))) {
+    throw usageError(`--rejects: ${rejects} cannot be written`, "name a file in a folder that exists");
+  }
+}
+
 /** Made at the first rejected line, so that a clean import leaves no empty file. */
 class RejectsFile {
   readonly #path: string | undefined;
@@ -118,7 +134,11 @@ class RejectsFile {
   async write(rejection: Rejection): Promise<void> {
     if (this.#path === undefined) return;
     this.#stream ??= await openRejects(this.#path);
-    if (!this.#stream.write(`${JSON.stringify(rejection)}\n`)) await once(this.#stream, "drain");
+    await new Promise<void>((resolve, reject) => {
+      this.#stream!.write(`${JSON.stringify(rejection)}\n`, (error) =>
+        error ? reject(cannotWrite(this.#path!, error)) : resolve(),
+      );
+    });
   }
 
   async close(): Promise<void> {
@@ -133,12 +153,20 @@ async function openRejects(path: string): Promise<WriteStream> {
   try {
     await once(stream, "open");
   } catch (error) {
-    throw usageError(
-      `--rejects: ${path} cannot be written (${(error as NodeJS.ErrnoException).code})`,
-      "name a file in a folder that exists; what was stored before stays, repeat the import",
-    );
+    throw cannotWrite(path, error);
   }
+  stream.on("error", () => {
+    // each write reports its own
+  });
   return stream;
+}
+
+function cannotWrite(path: string, error: unknown): OpsError {
+  return new OpsError({
+    code: "failed",
+    message: `--rejects: ${path} cannot be written (${(error as NodeJS.ErrnoException).code})`,
+    hint: "make room or name another file, then repeat the import: what was stored stays",
+  });
 }
 
 async function exportAll({ app, call, io }: Context, _args: string[], options: { strict?: boolean }) {

@@ -13,33 +13,42 @@ const TOPICS: Readonly<Record<string, () => Promise<string> | string>> = {
 /** Needs no configuration: help must work when that is broken. */
 export function define(command: Command, _run: Run): void {
   command
-    .argument("[topic]", "a command, or exit-codes, environment, json")
-    .action(async (topic: string | undefined) => {
-      process.stdout.write(await textOf(topic));
+    .argument("[topic...]", "a command with its subcommand, or exit-codes, environment, json")
+    .action(async (topic: string[]) => {
+      process.stdout.write(await textOf(topic.flatMap((word) => word.split(" "))));
     });
 }
 
-async function textOf(topic: string | undefined): Promise<string> {
+async function textOf([topic, subtopic]: string[]): Promise<string> {
   const { buildProgram, COMMAND_NAMES } = await import("../cli.ts");
   const write = topic === undefined ? undefined : TOPICS[topic];
   if (write) return await write();
   const isCommand = topic !== undefined && COMMAND_NAMES.includes(topic);
-  if (topic !== undefined && !isCommand) {
-    const known = [...Object.keys(TOPICS), ...COMMAND_NAMES];
-    throw usageError(
-      `there is no help on "${topic}"`,
-      suggest(topic, known) ?? `topics: ${known.join(", ")}`,
-    );
-  }
   const program = await buildProgram(isCommand ? [topic] : [], () => () => {});
-  const shown = isCommand ? program.commands.find((one) => one.name() === topic)! : program;
+  if (topic === undefined) return helpText(program);
+  const command = find(program, topic, [...COMMAND_NAMES, ...Object.keys(TOPICS)]);
+  if (subtopic === undefined) return helpText(command);
+  const names = command.commands.map((sub) => sub.name());
+  return helpText(find(command, subtopic, names));
+}
+
+function find(parent: Command, name: string, known: readonly string[]): Command {
+  const command = parent.commands.find((one) => one.name() === name);
+  if (command) return command;
+  throw usageError(
+    `there is no help on "${name}"`,
+    suggest(name, known) ?? `there is help on ${known.join(", ")}`,
+  );
+}
+
+function helpText(command: Command): string {
   let text = "";
-  shown.configureOutput({
+  command.configureOutput({
     writeOut: (part) => {
       text += part;
     },
   });
-  shown.outputHelp();
+  command.outputHelp();
   return text;
 }
 

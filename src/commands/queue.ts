@@ -108,7 +108,7 @@ async function drop(context: Context, [text]: string[], options: { dryRun?: bool
   const { app, call } = context;
   const { journal } = app.stores();
   const seq = integer("SEQ", 1, Number.MAX_SAFE_INTEGER)(text!);
-  const entry = (await journal.list(call, 100_000)).find((row) => row.seq === seq);
+  const entry = await journal.entry(call, seq);
   if (!entry) {
     throw new OpsError({
       code: "not_found",

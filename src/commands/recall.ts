@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type * as v from "valibot";
 import type { recalled } from "../contract/memory.ts";
-import { OpsError, usageError } from "../errors.ts";
+import { type EngineName, OpsError, usageError } from "../errors.ts";
 import { issueOf } from "../memory/model.ts";
 import type { RecordFilter } from "../memory/port.ts";
 import { type RecallResult, recall } from "../memory/recall.ts";
@@ -17,6 +17,7 @@ interface Options {
   success?: boolean;
   agent?: string;
   batch?: string;
+  strict?: boolean;
 }
 
 type Recalled = v.InferOutput<typeof recalled>;
@@ -85,8 +86,10 @@ async function one(context: Context, given: string | undefined, options: Options
   const { app, call } = context;
   if (given === undefined)
     throw usageError("QUERY is missing", "opsctl recall TEXT, or pipe a text into opsctl recall -");
-  const query = await textOrStdin(call, given, "QUERY", MAX_QUERY_BYTES);
-  if (query.trim() === "") throw usageError("QUERY is empty", "give it an error message, words or a key");
+  const query = await textOrStdin(call, given, "QUERY", MAX_QUERY_BYTES, true);
+  // a log that was quiet is no mistake
+  if (query.trim() === "" && given !== "-")
+    throw usageError("QUERY is empty", "give it an error message, words or a key");
   const { results, degraded } = await recall(call, app.stores(), {
     text: query,
     limit: options.limit,
@@ -108,9 +111,11 @@ async function one(context: Context, given: string | undefined, options: Options
 /** Streams: one answer a line, in the order of the questions; a line that cannot be read ends it with its number. */
 async function batch(context: Context, file: string, options: Options): Promise<undefined> {
   const { app, call, io } = context;
+  const missing = new Map<EngineName, string>();
   let number = 0;
   for await (const line of readLines(call, file, "--batch")) {
     number += 1;
+    if (typeof line !== "string") throw usageError(`--batch: line ${number} is ${line.defect}`);
     if (line.trim() === "") continue;
     const { id, query } = parseQuestion(line, number);
     const { results, degraded } = await recall(call, app.stores(), {
@@ -119,16 +124,13 @@ async function batch(context: Context, file: string, options: Options): Promise<
       filter: filterOf(options),
     });
     await io.out(`${JSON.stringify({ id, results: results.map(resultRow), degraded })}\n`);
-    if (number === 1) {
-      for (const { engine, message } of degraded)
-        io.note(`${engine} is missing here: ${message}`, "warning:");
+    for (const { engine, message } of degraded) {
+      if (!missing.has(engine)) io.note(`${engine} is missing here: ${message}`, "warning:");
+      missing.set(engine, message);
     }
-    if (degraded.length > 0 && (options as { strict?: boolean }).strict) {
-      throw new OpsError({
-        code: "partial",
-        message: `line ${number}: ${degraded[0]!.engine} could not answer`,
-      });
-    }
+  }
+  if (missing.size > 0 && options.strict) {
+    throw new OpsError({ code: "partial", message: `${[...missing.keys()].join(" and ")} could not answer` });
   }
 }
 

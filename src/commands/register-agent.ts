@@ -15,6 +15,7 @@ interface Options {
 
 export function define(command: Command, run: Run): void {
   command
+    .usage("--server <host> [options] <name>")
     .argument("<name>", "name of the agent")
     .requiredOption("--server <host>", "host it runs on")
     .option("--status <status>", "active, idle, … (default: active)")

@@ -1,12 +1,13 @@
 import type { Command } from "commander";
 import type * as v from "valibot";
 import type { remembered } from "../contract/memory.ts";
-import { usageError } from "../errors.ts";
+import { OpsError, usageError } from "../errors.ts";
+import { parseJson } from "../memory/json.ts";
 import { MAX_TEXT_BYTES } from "../memory/limits.ts";
 import { type FieldNames, rememberWrite } from "../memory/remember.ts";
 import { type Context, collect, type Run, STRICT, textOrStdin, time } from "./command.ts";
 import { outcomeWord } from "./rows.ts";
-import { reportQueued } from "./writes.ts";
+import { conflictError, reportQueued } from "./writes.ts";
 
 interface Options {
   details?: string;
@@ -38,7 +39,7 @@ const NAMES: FieldNames = {
 export function define(command: Command, run: Run): void {
   command
     .argument("<key>", "what it is about, for example issue:connection-timeout")
-    .argument("<content>", "what was done")
+    .argument("<content>", "what was done; - reads stdin")
     .option("--details <text>", "more about it, the error message for example; - reads stdin")
     .option("--success", "it worked")
     .option("--failed", "it did not work (neither: from the metadata, else from the wording, else unknown)")
@@ -64,10 +65,16 @@ Example:
     .action(run<Options>(remember));
 }
 
-async function remember(context: Context, [key, content]: string[], options: Options) {
+async function remember(context: Context, [key, given]: string[], options: Options) {
   const { app, call } = context;
   if (options.success && options.failed)
     throw usageError("--success and --failed are both given", "give one of them");
+  if (given === "-" && options.details === "-")
+    throw usageError("CONTENT and --details both read stdin", "let one of them");
+  const content = (await textOrStdin(call, given!, "CONTENT", MAX_TEXT_BYTES)).replace(
+    given === "-" ? /\n$/ : /$^/,
+    "",
+  );
   const details =
     options.details === undefined
       ? undefined
@@ -90,12 +97,8 @@ async function remember(context: Context, [key, content]: string[], options: Opt
   );
   const written = await app.stores().write(call, [write]);
   const [outcome] = written.outcomes;
-  if (outcome === "conflict") {
-    throw usageError(
-      `--event-id: ${write.event.id} is already the id of another event; nothing was stored`,
-      "use a new id for a new event, or leave it out",
-    );
-  }
+  const conflict = written.conflicts.get(0);
+  if (conflict) throw conflictError(write.event.id, conflict);
   const data: v.InferOutput<typeof remembered> = {
     id: write.record.id,
     event_id: write.event.id,
@@ -116,8 +119,9 @@ async function remember(context: Context, [key, content]: string[], options: Opt
 function parseMetadata(text: string | undefined): unknown {
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text);
-  } catch {
+    return parseJson(text);
+  } catch (error) {
+    if (error instanceof OpsError) throw error;
     throw usageError("--metadata is not valid JSON", `write it as '{"team": "db"}'`);
   }
 }

@@ -21,15 +21,18 @@ export function define(command: Command, run: Run): void {
 async function show(context: Context) {
   const { app, call } = context;
   const stores = app.stores();
-  const { value: counts, degraded } = await stores.read(call, (store) => store.counts(call));
+  // side by side: with servers away each of them takes its time
+  const [{ value: counts, degraded }, { engines, files }] = await Promise.all([
+    stores.read(call, (store) => store.counts(call)),
+    collectStats(call, {
+      probes: engineProbes(app),
+      files: [
+        { name: "data", path: app.dataFile },
+        { name: "state", path: app.stateFile },
+      ],
+    }),
+  ]);
   await noteLeftover(context);
-  const { engines, files } = await collectStats(call, {
-    probes: engineProbes(app),
-    files: [
-      { name: "data", path: app.dataFile },
-      { name: "state", path: app.stateFile },
-    ],
-  });
   const waiting = await stores.journal.counts(call);
   const missing: Degraded[] = engines
     .filter(
@@ -104,7 +107,7 @@ function rowsOf(data: Stats): Row[] {
         size_bytes === null ? `none yet (${path})` : `${bytes(size_bytes)} (${path})`,
       ),
     ),
-    row("queued writes", data.queue.waiting),
-    row("rejected writes", data.queue.rejected),
+    row("queued deliveries", data.queue.waiting),
+    row("rejected deliveries", data.queue.rejected),
   ];
 }

@@ -1,11 +1,23 @@
-import { OpsError } from "../errors.ts";
-import type { Written } from "../memory/stores.ts";
+import { OpsError, usageError } from "../errors.ts";
+import type { Conflict, Written } from "../memory/stores.ts";
 import type { Context } from "./command.ts";
+
+/** An event id that is taken by another event: who refused it, and whether some store had no such id and took it. */
+export function conflictError(id: string, { refused, stored }: Conflict): OpsError {
+  const outcome =
+    stored.length === 0
+      ? "nothing was stored"
+      : `${stored.join(" and ")} had no such event and stored it, so the stores differ now`;
+  return usageError(
+    `--event-id: ${id} is already the id of another event (${refused.join(" and ")}); ${outcome}`,
+    "use a new id for a new event, or leave it out",
+  );
+}
 
 /**
  * Says on stderr why a write waits. Refused credentials will not mend themselves: the write stays queued and the command fails with 21.
  */
-export function reportQueued({ io }: Context, { failures }: Written): OpsError | undefined {
+export function reportQueued({ io }: Context, { failures }: Pick<Written, "failures">): OpsError | undefined {
   for (const { message } of failures) {
     io.note(`${message}; \`opsctl queue sync\` delivers it`, "queued:");
   }

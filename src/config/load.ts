@@ -34,12 +34,18 @@ const HELP_SETTINGS = "correct it; `opsctl help environment` explains every name
 /**
  * Resolves every setting: profile named by `--profile` > environment > `.env` beside the config file > `[default]` of the
  * config file > built-in default. An empty value counts as unset.
+ * @param signal ends a command that a setting names
  * @throws OpsError `usage` for an unreadable or invalid file, an unknown name, a value out of its limits
  */
-export async function loadConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, cwd: string): Promise<Config> {
+export async function loadConfig(
+  flags: ConfigFlags,
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+  signal?: AbortSignal,
+): Promise<Config> {
   const { sources, file } = await readSources(flags, env, cwd);
   const resolved: ResolvedSetting[] = [];
-  for (const setting of SETTINGS) resolved.push(await resolveSetting(setting, sources));
+  for (const setting of SETTINGS) resolved.push(await resolveSetting(setting, sources, signal));
   return makeConfig(resolved, file, flags.profile ?? null, env, cwd);
 }
 
@@ -77,9 +83,13 @@ function makeConfig(
   };
 }
 
-async function resolveSetting(setting: Setting, sources: readonly Source[]): Promise<ResolvedSetting> {
+async function resolveSetting(
+  setting: Setting,
+  sources: readonly Source[],
+  signal: AbortSignal | undefined,
+): Promise<ResolvedSetting> {
   for (const source of sources) {
-    const value = await valueFrom(setting, source);
+    const value = await valueFrom(setting, source, signal);
     if (value === undefined) continue;
     checkValue(setting, value.text, source.label);
     return { setting, value: value.text, source: value.label };

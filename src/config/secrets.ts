@@ -11,6 +11,7 @@ import type { Source } from "./sources.ts";
 export async function valueFrom(
   setting: Setting,
   source: Source,
+  signal?: AbortSignal,
 ): Promise<{ text: string; label: string } | undefined> {
   const { values, label, mayRunCommands } = source;
   const forms = setting.secret
@@ -31,7 +32,7 @@ export async function valueFrom(
       `name the file by --config or OPSCTL_CONFIG, or set ${form} in the environment`,
     );
   }
-  return { text: await runSecretCommand(form, values[form]!), label: `${label}, ${form}` };
+  return { text: await runSecretCommand(form, values[form]!, signal), label: `${label}, ${form}` };
 }
 
 function readSecretFile(form: string, path: string): string {
@@ -48,9 +49,13 @@ function readSecretFile(form: string, path: string): string {
   return trimmedSecret(form, text);
 }
 
-async function runSecretCommand(form: string, command: string): Promise<string> {
+async function runSecretCommand(
+  form: string,
+  command: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const { runTool } = await import("../child.ts");
-  const { stdout } = await runTool(form, command, 30_000);
+  const { stdout } = await runTool(form, command, 30_000, signal);
   return trimmedSecret(form, stdout);
 }
 

@@ -45,6 +45,12 @@ export interface Targets {
 
 /** @throws OpsError `usage` for a URL that does not parse or has a scheme the engine does not speak */
 export function targetsOf(config: Config): Targets {
+  if (dataFile(config) === stateFile(config)) {
+    throw usageError(
+      `OPSCTL_DB and OPSCTL_STATE are the same file, ${dataFile(config)}`,
+      "the state file needs one of its own",
+    );
+  }
   return {
     neo4j: neo4jTarget(config),
     postgres: postgresTarget(config),
@@ -57,8 +63,10 @@ export function sqliteTarget(path: string): Target {
   return { engine: "sqlite", url: path, shown: path, identity: `sqlite:${path}` };
 }
 
+/** @throws OpsError `usage` for SQLite's special names: opsctl keeps a real file */
 export function dataFile(config: Config): string {
   const set = config.text("OPSCTL_DB");
+  if (set && /^(:memory:|file:)/.test(set)) throw usageError(`OPSCTL_DB: "${set}" is no path`, "name a file");
   return set
     ? resolve(config.cwd, set)
     : join(xdgDirectory(config.env, "XDG_DATA_HOME", ".local/share"), "opsctl.db");

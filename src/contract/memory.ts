@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { count, degraded, engine, milliseconds, nullableText, rate, text, time } from "./common.ts";
 
 export const registeredAgent = v.strictObject({
-  /** `null` while the write is queued and no store could say. */
+  /** `queued` while no store could say whether the name was known. */
   status: v.picklist(["registered", "updated", "queued"]),
   name: text,
   server: nullableText,
@@ -75,7 +75,8 @@ export const fixes = v.strictObject({
 });
 
 export const shownFix = v.strictObject({
-  fix,
+  /** `null` while a missing store keeps us from knowing it. */
+  fix: v.nullable(fix),
   /** Newest first, at most `--limit`. */
   events: v.array(v.strictObject({ event_id: text, ...fixFields })),
   degraded,

@@ -24,7 +24,7 @@ export interface EngineReport {
 }
 
 /** All engines in the order in which they are listed. */
-export const ENGINE_ORDER: readonly EngineName[] = ["neo4j", "postgres", "redis", "sqlite"];
+const ENGINE_ORDER: readonly EngineName[] = ["neo4j", "postgres", "redis", "sqlite"];
 
 /** Kept of the call's own time, so that the answer comes before its deadline. */
 const RESERVE_MS = 100;

@@ -57,6 +57,8 @@ export interface Journal {
   /** Waiting and rejected entries of a store, or of all. */
   counts(call: Call): Promise<{ store: string; waiting: number; rejected: number }[]>;
   list(call: Call, limit: number): Promise<JournalEntry[]>;
+  /** A write by its number, with the first store that lacks it. */
+  entry(call: Call, seq: number): Promise<JournalEntry | undefined>;
   /** Deletes a write for all stores. Returns false when there is none of that number. */
   drop(call: Call, seq: number): Promise<boolean>;
   /** True while no journal file exists: nothing can wait. */

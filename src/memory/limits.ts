@@ -1,11 +1,11 @@
 import { usageError } from "../errors.ts";
 
 /** Bytes of UTF-8. */
-export const MAX_KEY_BYTES = 512;
+const MAX_KEY_BYTES = 512;
 export const MAX_TEXT_BYTES = 1024 * 1024;
 export const MAX_NAME_BYTES = 256;
-export const MAX_METADATA_BYTES = 64 * 1024;
-export const MAX_TAGS = 64;
+const MAX_METADATA_BYTES = 64 * 1024;
+const MAX_TAGS = 64;
 
 /**
  * A text every store can keep exactly.
@@ -13,7 +13,7 @@ export const MAX_TAGS = 64;
  * @throws OpsError `usage` for an empty text, one over `maxBytes`, NUL bytes (PostgreSQL refuses them) and lone surrogates
  *   (UTF-8 cannot hold them; PostgreSQL would store U+FFFD)
  */
-export function checkText(value: unknown, field: string, maxBytes: number): string {
+function checkText(value: unknown, field: string, maxBytes: number): string {
   if (typeof value !== "string") throw usageError(`${field} must be a text`);
   if (value.trim() === "") throw usageError(`${field} is empty`, `give it a text of up to ${size(maxBytes)}`);
   // three bytes a UTF-16 unit at most: short texts need no encoding to be measured

@@ -93,7 +93,9 @@ function successOf(
 ): boolean | null {
   if (typeof value === "boolean") return value;
   if (given(value)) throw usageError(`${field} must be true, false or null`);
-  if (typeof metadata["success"] === "boolean") return metadata["success"];
+  const said = metadata["success"];
+  if (typeof said === "boolean") return said;
+  if (given(said)) throw usageError(`${field}: success in the metadata must be true, false or null`);
   return successInWords(content);
 }
 

@@ -1,4 +1,4 @@
-import type { Call } from "../call.ts";
+import { type Call, throwIfAborted } from "../call.ts";
 import { type Degraded, type EngineName, toDegraded } from "../errors.ts";
 import { Breaker, type StoreHandle } from "./breaker.ts";
 import { type Delivery, deliver } from "./delivery.ts";
@@ -7,7 +7,7 @@ import type { Outcome, Write } from "./model.ts";
 import { overlay } from "./overlay.ts";
 import type { MemoryStore } from "./port.ts";
 import { prepareWrite } from "./prepare-write.ts";
-import { queuedWrites } from "./queued.ts";
+import { type Queued, queuedWrites } from "./queued.ts";
 
 export interface StoresOptions {
   /** Configured servers, the one that listings prefer first. Empty: the embedded file is the store. */
@@ -23,9 +23,19 @@ export interface Read<T> {
   degraded: Degraded[];
 }
 
+/** A write whose id a store already has for other content. */
+export interface Conflict {
+  /** Engines that refused it. */
+  refused: EngineName[];
+  /** Engines that took it: there its id was free. */
+  stored: EngineName[];
+}
+
 export interface Written {
-  /** One for each write; null while no store has it. */
+  /** One for each write; null while no store has it. A conflict anywhere is a conflict. */
   outcomes: (Outcome | null)[];
+  /** By index of the write. What a store has not taken yet of such a write is not sent to it any more. */
+  conflicts: Map<number, Conflict>;
   /** Engines that do not have some of the writes yet. */
   queued: EngineName[];
   /** Why. */
@@ -60,12 +70,12 @@ export class Stores {
     const degraded: Degraded[] = [];
     for (const handle of servers) {
       const answer = await this.#breaker.try(call, handle, async (store) =>
-        work(await this.#layered(call, handle, store)),
+        work(await this.#layered(call, handle, store, degraded)),
       );
       if ("value" in answer) return { value: answer.value, degraded };
       degraded.push(toDegraded(handle.engine, answer.error));
     }
-    return { value: await work(await this.#queueAlone(call)), degraded };
+    return { value: await work(await this.#queueAlone(call, degraded)), degraded };
   }
 
   /** All stores that can be opened, queued writes included; never empty (the queue alone when all are down). */
@@ -74,17 +84,19 @@ export class Stores {
     if (!this.usesServers) {
       return { value: [{ identity: embedded.identity, store: await embedded.open(call) }], degraded: [] };
     }
+    const degraded: Degraded[] = [];
     const answers = await Promise.all(
-      servers.map((handle) => this.#breaker.try(call, handle, (store) => this.#layered(call, handle, store))),
+      servers.map((handle) =>
+        this.#breaker.try(call, handle, (store) => this.#layered(call, handle, store, degraded)),
+      ),
     );
     const value: { identity: string; store: MemoryStore }[] = [];
-    const degraded: Degraded[] = [];
     for (const [index, answer] of answers.entries()) {
       const { identity, engine } = servers[index]!;
       if ("value" in answer) value.push({ identity, store: answer.value });
       else degraded.push(toDegraded(engine, answer.error));
     }
-    if (value.length === 0) value.push({ identity: "queue", store: await this.#queueAlone(call) });
+    if (value.length === 0) value.push({ identity: "queue", store: await this.#queueAlone(call, degraded) });
     return { value, degraded };
   }
 
@@ -103,7 +115,8 @@ export class Stores {
       const store = await embedded.open(call);
       const order = Date.now();
       const prepared = writes.map((write) => prepareWrite({ ...write, order } as Write));
-      return { outcomes: await store.apply(call, prepared), queued: [], failures: [] };
+      const outcomes = await store.apply(call, prepared);
+      return { outcomes, conflicts: conflictsOf([{ engine: "sqlite", outcomes }]), queued: [], failures: [] };
     }
     const entries = await journal.append(
       call,
@@ -112,9 +125,19 @@ export class Stores {
     );
     const own = entries.map(({ seq }) => seq);
     const deliveries = await this.#deliverAll(call, own, DELIVERY_BUDGET_MS);
-    const queued = deliveries.filter(({ outcomes }) => own.some((seq) => !outcomes.has(seq)));
+    const answers = deliveries.map(({ engine, outcomes }) => ({
+      engine,
+      outcomes: own.map((seq) => outcomes.get(seq) ?? null),
+    }));
+    const conflicts = conflictsOf(answers);
+    for (const index of conflicts.keys()) await journal.drop(call, own[index]!);
+    const waits = (index: number) => !conflicts.has(index);
+    const queued = deliveries.filter(({ outcomes }) =>
+      own.some((seq, index) => !outcomes.has(seq) && waits(index)),
+    );
     return {
-      outcomes: own.map((seq) => overall(deliveries.flatMap(({ outcomes }) => outcomes.get(seq) ?? []))),
+      outcomes: own.map((_, index) => overall(answers.flatMap(({ outcomes }) => outcomes[index] ?? []))),
+      conflicts,
       queued: queued.map(({ engine }) => engine),
       failures: queued.flatMap(({ failure }) => failure ?? []),
     };
@@ -132,17 +155,56 @@ export class Stores {
     );
   }
 
-  async #layered(call: Call, handle: StoreHandle, store: MemoryStore): Promise<MemoryStore> {
-    const { journal, scratch } = this.#options;
-    const queued = await queuedWrites(call, journal, scratch, [handle]);
+  async #layered(
+    call: Call,
+    handle: StoreHandle,
+    store: MemoryStore,
+    degraded: Degraded[],
+  ): Promise<MemoryStore> {
+    const queued = await this.#queued(call, [handle], degraded);
     return queued ? overlay(store, queued.store, queued.forgotten) : store;
   }
 
   /** What waits for any of the servers, as the only answer when none of them can be asked. */
-  async #queueAlone(call: Call): Promise<MemoryStore> {
-    const { journal, scratch, servers } = this.#options;
-    return (await queuedWrites(call, journal, scratch, servers))?.store ?? scratch();
+  async #queueAlone(call: Call, degraded: Degraded[]): Promise<MemoryStore> {
+    const { servers, scratch } = this.#options;
+    return (await this.#queued(call, servers, degraded))?.store ?? scratch();
   }
+
+  /** A journal that cannot be read is one more missing store: what the servers have is still worth reading. */
+  async #queued(
+    call: Call,
+    handles: readonly StoreHandle[],
+    degraded: Degraded[],
+  ): Promise<Queued | undefined> {
+    const { journal, scratch } = this.#options;
+    try {
+      return await queuedWrites(call, journal, scratch, handles);
+    } catch (error) {
+      throwIfAborted(call);
+      if (degraded.every(({ engine }) => engine !== "sqlite")) degraded.push(toDegraded("sqlite", error));
+      return undefined;
+    }
+  }
+}
+
+function conflictsOf(
+  answers: readonly { engine: EngineName; outcomes: readonly (Outcome | null)[] }[],
+): Map<number, Conflict> {
+  const conflicts = new Map<number, Conflict>();
+  for (const { engine, outcomes } of answers) {
+    for (const [index, outcome] of outcomes.entries()) {
+      if (outcome !== "conflict") continue;
+      const conflict = conflicts.get(index) ?? { refused: [], stored: [] };
+      conflicts.set(index, { ...conflict, refused: [...conflict.refused, engine] });
+    }
+  }
+  for (const [index, { stored }] of conflicts) {
+    for (const { engine, outcomes } of answers) {
+      if (outcomes[index] === "new" || outcomes[index] === "duplicate") stored.push(engine);
+    }
+  }
+  return conflicts;
 }
 
 /** Of what the stores said: a conflict anywhere is a conflict; else the first one's word; null when none has spoken. */

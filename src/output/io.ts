@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import type { LogLevel } from "../call.ts";
+import { OpsError } from "../errors.ts";
 import { escapeText } from "./escape.ts";
 
 export type Style = "red" | "green" | "yellow" | "dim" | "bold" | "cyan";
@@ -44,13 +45,13 @@ export function createIo({ color, quiet, logLevel, redact }: IoOptions): Io {
     stderrIsTty: stderr.isTTY === true,
     columns: stdout.isTTY ? stdout.columns : undefined,
     async out(text) {
-      if (isGone || stdout.write(text)) return;
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          stdout.off("drain", done).off("close", done);
-          resolve();
-        };
-        stdout.on("drain", done).on("close", done);
+      if (isGone) return;
+      await new Promise<void>((resolve, reject) => {
+        stdout.write(text, (error) => {
+          const { code } = (error ?? {}) as NodeJS.ErrnoException;
+          if (!error || code === "EPIPE") resolve();
+          else reject(new OpsError({ code: "failed", message: `stdout cannot be written (${code})` }));
+        });
       });
     },
     note(text, label) {

@@ -25,7 +25,7 @@ export function createProgress(enabled: boolean): { update(event: Progress): voi
 }
 
 /** `importing ████░░░░ 51 %, 1.2 MiB/s`; without a total the count instead of the bar. */
-export function progressLine({ label, done, total, unit }: Progress, elapsedMs: number): string {
+function progressLine({ label, done, total, unit }: Progress, elapsedMs: number): string {
   const perSecond = Math.round((done * 1000) / Math.max(1, elapsedMs));
   const rate = unit === "bytes" ? `${bytes(perSecond)}/s` : `${perSecond} ${unit}/s`;
   if (!total) return `${label} ${unit === "bytes" ? bytes(done) : `${done} ${unit}`}, ${rate}`;

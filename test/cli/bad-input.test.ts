@@ -192,7 +192,6 @@ const REFUSALS: Record<string, Refusal> = {
   },
   "no query": { args: ["recall"], says: ["QUERY", "missing"], hint: "recall -" },
   "an empty query": { args: ["recall", " "], says: ["QUERY", "empty"] },
-  "an empty query from stdin": { args: ["recall", "-"], says: ["QUERY", "empty"] },
   "a query and --batch": { args: ["recall", "x", "--batch", "questions.ndjson"], says: ["QUERY", "--batch"] },
   "a batch line without a query": {
     args: ["recall", "--batch", "questions.ndjson"],
@@ -214,10 +213,43 @@ const REFUSALS: Record<string, Refusal> = {
     args: ["recall", "--batch", "nowhere"],
     says: ["--batch", "nowhere", "no such file"],
   },
+  "rejects over the file that is imported": {
+    args: ["fixes", "import", "questions.ndjson", "--rejects", "./questions.ndjson"],
+    says: ["--rejects", "the file that is imported"],
+    hint: "another file",
+  },
+  "details that are not valid UTF-8": {
+    args: ["remember", "k", "c", "--details", "-"],
+    input: Buffer.from([0x61, 0xff, 0x62]),
+    says: ["--details", "UTF-8"],
+  },
+  "content and details both from stdin": {
+    args: ["remember", "k", "-", "--details", "-"],
+    says: ["CONTENT", "--details", "stdin"],
+  },
+  "a number that cannot be kept": {
+    args: ["remember", "k", "c", "--metadata", '{"n": 12345678901234567890}'],
+    says: ["12345678901234567890", "exactly"],
+    hint: "text",
+  },
+  "an outcome in the metadata that is none": {
+    args: ["remember", "k", "fixed", "--metadata", '{"success": "false"}'],
+    says: ["success", "true, false or null"],
+  },
+  "one file for data and state": {
+    args: ["fixes"],
+    env: { OPSCTL_DB: "/nowhere/one.db", OPSCTL_STATE: "/nowhere/one.db" },
+    says: ["OPSCTL_DB and OPSCTL_STATE", "/nowhere/one.db"],
+  },
+  "a special name of SQLite": {
+    args: ["fixes"],
+    env: { OPSCTL_DB: ":memory:" },
+    says: ["OPSCTL_DB", ":memory:"],
+  },
   "rejects that cannot be written": {
     args: ["fixes", "import", "-", "--rejects", "nowhere/rejects"],
     input: "no json\n",
-    says: ["--rejects", "nowhere/rejects", "ENOENT"],
+    says: ["--rejects", "nowhere/rejects", "cannot be written"],
     hint: "folder",
   },
   "a directory as OPSCTL_DB": {
@@ -431,7 +463,7 @@ test("an import rejects bad lines by number and reason, and stores the good ones
     ['{"key": "k", "content": "c", "tags": "db"}', /tags must be a list/],
     ['{"key": "k", "content": "c", "solution": "d"}', /content and solution are both set and differ/],
     ['{"key": "k", "content": "c", "colour": "red"}', /unknown field "colour"/],
-    ['{"key": "k", "content": "c", "event_id": "taken"}', /its id is taken by other content/],
+    ['{"key": "k", "content": "c", "event_id": "taken"}', /its id .* is taken by other content/],
     ["[]", /not a JSON object/],
     ["null", /not a JSON object/],
     ["{", /not valid JSON/],

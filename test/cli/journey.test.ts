@@ -503,7 +503,9 @@ describe("looking around", () => {
     ]);
     expect(await box.ok(["init"])).toMatch(/\nno change\n$/);
     const env = { OPSCTL_DB: `${box.dir}/new.db` };
-    expect(await box.ok(["init", "sqlite", "--dry-run"], { env })).toContain("CREATE TABLE memori_metadata");
+    expect(await box.ok(["init", "sqlite", "--dry-run"], { env })).toContain(
+      "CREATE TABLE IF NOT EXISTS memori_metadata",
+    );
     const list = await rows(["init", "--list"]);
     expect(list).toContainEqual([
       "sqlite",

@@ -1,4 +1,4 @@
-/** A canary in every URL and password: it is in no output, error, log, state file or list of processes of any command. */
+/** A canary in every URL and password: it is in no output, error, log or state file of any command. */
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -1,7 +1,7 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
 import { expect } from "vitest";
-import { collect, Sandbox } from "../support/cli.ts";
+import { collect, Sandbox, until } from "../support/cli.ts";
 
 /** Events of the file that is imported. */
 export const LINES = 20_000;
@@ -29,8 +29,8 @@ export function importFile(sandbox: Sandbox): string {
 }
 
 /**
- * Kills an import with SIGKILL after `afterMs`, then checks that the file is sound and consistent with itself, that a second import completes it,
- * and that nothing is there twice.
+ * Kills an import with SIGKILL when it has stored a random share of its events, then checks that the file is sound and consistent with itself,
+ * that a second import completes it, and that nothing is there twice.
  * @returns events that the killed import left
  */
 export async function killedImport(random: () => number): Promise<number> {
@@ -39,7 +39,8 @@ export async function killedImport(random: () => number): Promise<number> {
     const file = importFile(sandbox);
     const child = sandbox.start(["fixes", "import", file]);
     const ended = collect(child);
-    await delay(60 + random() * 900);
+    const enough = random() * 0.9 * LINES;
+    await until("the import has stored its share", () => stored(sandbox.db) >= enough);
     child.kill("SIGKILL");
     await ended;
     const kept = check(sandbox.db);
@@ -49,6 +50,21 @@ export async function killedImport(random: () => number): Promise<number> {
     return kept;
   } finally {
     sandbox.remove();
+  }
+}
+
+/** Events in a file that somebody is writing; 0 while it has no tables. */
+function stored(path: string): number {
+  if (!existsSync(path)) return 0;
+  let database: Database.Database | undefined;
+  try {
+    database = new Database(path, { readonly: true });
+    return database.prepare("SELECT count(*) FROM memori_events").pluck().get() as number;
+  } catch {
+    // not made yet
+    return 0;
+  } finally {
+    database?.close();
   }
 }
 

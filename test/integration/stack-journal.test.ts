@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import neo4j, { type Driver } from "neo4j-driver";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -197,6 +199,51 @@ describe("journal", () => {
     expect(answer).toMatchObject({ status: "queued", queued: ["neo4j"] });
     const fixes = await sandbox.json("fixes", ["fixes"], { env });
     expect(fixes).toMatchObject({ count: 1, degraded: [{ engine: "neo4j", code: "unreachable" }] });
+  });
+
+  it("stores nothing of an event whose id is taken, also where a server was away", async () => {
+    await json("remember", "remember", "issue:nat", "one", "--event-id", "NAT1");
+    const env = { ...stack.env, NEO4J_PASSWORD: "wrong-password" };
+    const args = ["remember", "issue:nat", "two", "--event-id", "NAT1"];
+    const refused = await sandbox.run(args, { env });
+    expect(refused).toMatchObject({ code: 2, stdout: "" });
+    expect(refused.stderr).toMatch(
+      /NAT1 is already the id of another event \(postgres\); nothing was stored/,
+    );
+    expect(await json("queue", "queue")).toMatchObject({ count: 0 });
+    expect(await json("fixes", "fixes", "--events")).toMatchObject({ count: 1 });
+  });
+
+  it("names the server that took an event whose id another one refused", async () => {
+    await json("remember", "remember", "issue:nat", "one", "--event-id", "NAT2");
+    await clearMemory(stack.neo4j.connection);
+    const refused = await run("remember", "issue:nat", "two", "--event-id", "NAT2");
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toMatch(/\(postgres\); neo4j had no such event and stored it/);
+    const line = JSON.stringify({ key: "issue:nat", content: "three", event_id: "NAT2" });
+    const rejected = await sandbox.run(["fixes", "import", "-"], { env: stack.env, input: line });
+    expect(rejected.stderr).toMatch(
+      /line 1 was rejected: its id .* taken by other content in (neo4j|postgres) and/,
+    );
+    expect(rejected.code).toBe(3);
+  });
+
+  it("reads the servers when its own journal is damaged, and says so", async () => {
+    await json("remember", "remember", "issue:kept", "readable");
+    const state = join(sandbox.dir, "damaged.db");
+    writeFileSync(state, "this is no database, whatever its name says".repeat(100));
+    const env = { ...stack.env, OPSCTL_STATE: state };
+    const fixes = await sandbox.json("fixes", ["fixes"], { env });
+    expect(fixes).toMatchObject({ count: 1, degraded: [{ engine: "sqlite", code: "integrity" }] });
+    const written = await sandbox.run(["remember", "issue:lost", "x"], { env });
+    expect(written).toMatchObject({ code: 23, stdout: "" });
+  });
+
+  it("answers `fixes show` with nothing while no server can be asked, and 25 when they can", async () => {
+    await down();
+    expect(await json("fixes show", "fixes", "show", "some-id")).toMatchObject({ fix: null, events: [] });
+    await up();
+    expect((await run("fixes", "show", "some-id")).code).toBe(25);
   });
 
   it("accepts nothing that it cannot write to its own disk", async () => {

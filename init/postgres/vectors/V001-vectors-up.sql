@@ -4,7 +4,7 @@
 
 CREATE EXTENSION IF NOT EXISTS vector;
 
-CREATE TABLE memori_embeddings (
+CREATE TABLE IF NOT EXISTS memori_embeddings (
   record_id  text COLLATE "C" NOT NULL,
   model      text COLLATE "C" NOT NULL,
   dimensions integer NOT NULL,

@@ -1,6 +1,6 @@
 -- opsctl set "state", schema v1.0.0: the journal of writes on their way to servers. It belongs to this host and is never restored.
 
-CREATE TABLE opsctl_journal (
+CREATE TABLE IF NOT EXISTS opsctl_journal (
   seq        INTEGER PRIMARY KEY AUTOINCREMENT,
   -- time of the write, ms; never goes back, even when the clock does
   write_time INTEGER NOT NULL,
@@ -9,7 +9,7 @@ CREATE TABLE opsctl_journal (
 );
 
 -- One row for each store that does not have the write yet.
-CREATE TABLE opsctl_journal_targets (
+CREATE TABLE IF NOT EXISTS opsctl_journal_targets (
   store      TEXT NOT NULL,              -- engine:host:port/database
   seq        INTEGER NOT NULL REFERENCES opsctl_journal (seq) ON DELETE CASCADE,
   state      TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'rejected')),
@@ -21,12 +21,12 @@ CREATE TABLE opsctl_journal_targets (
   PRIMARY KEY (store, seq)
 ) WITHOUT ROWID;
 
-CREATE INDEX opsctl_journal_targets_seq ON opsctl_journal_targets (seq);
+CREATE INDEX IF NOT EXISTS opsctl_journal_targets_seq ON opsctl_journal_targets (seq);
 
 -- Greatest write_time ever given: rows leave, time must not go back.
-CREATE TABLE opsctl_journal_clock (
+CREATE TABLE IF NOT EXISTS opsctl_journal_clock (
   id   INTEGER PRIMARY KEY CHECK (id = 1),
   last INTEGER NOT NULL
 );
 
-INSERT INTO opsctl_journal_clock VALUES (1, 0);
+INSERT OR IGNORE INTO opsctl_journal_clock VALUES (1, 0);

@@ -9,9 +9,9 @@ import { IN_MEMORY, sqliteConnection } from "../../../src/engines/sqlite/connect
 import { sqliteJournal } from "../../../src/engines/sqlite/journal.ts";
 import { sqliteMemory } from "../../../src/engines/sqlite/memory.ts";
 import type { StoreHandle } from "../../../src/memory/breaker.ts";
+import { importEvents } from "../../../src/memory/import.ts";
 import { recall } from "../../../src/memory/recall.ts";
 import { Stores } from "../../../src/memory/stores.ts";
-import { importEvents } from "../../../src/memory/transfer.ts";
 import { applySets } from "../../../src/migrate/runner.ts";
 import { setsOf } from "../../../src/migrate/sets.ts";
 import { type Corpus, importLine } from "./dataset.ts";

@@ -93,7 +93,7 @@ export function failure(
   return new OpsError({ code, engine: "neo4j", message: `Neo4j at ${place.where} ${what}`, hint, cause });
 }
 
-export function isDriverError(error: unknown): error is Error & DriverError {
+function isDriverError(error: unknown): error is Error & DriverError {
   return (
     error instanceof Error && typeof (error as Partial<DriverError>).code === "string" && "retryable" in error
   );

@@ -121,9 +121,12 @@ export class RedisConnection implements Connection {
 
   #discard(client: Redis): void {
     this.#forget(client);
+    const { stream } = client as { stream?: { destroyed: boolean; destroy(): void } };
+    // where nothing is connected there is nothing to end, and disconnect() would keep the process for 2 s
+    if (!stream || stream.destroyed) return;
     client.disconnect();
-    // disconnect() waits 2 s for the peer's FIN, which a frozen server never sends
-    (client as { stream?: { destroy(): void } }).stream?.destroy();
+    // it waits 2 s for the peer's FIN, which a frozen server never sends
+    stream.destroy();
   }
 
   #forget(client: Redis): void {

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import Database from "better-sqlite3";
@@ -109,10 +109,26 @@ function createFile(path: string): void {
   if (isDirectory)
     throw usageError(`${path} is a directory`, "set OPSCTL_DB (OPSCTL_STATE for the state file) to a file");
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path));
     closeSync(openSync(path, "a", 0o600));
   } catch (error) {
     throw cannotOpen(path, error);
+  }
+}
+
+/**
+ * Makes a folder and its parents, mode 0700. Not mkdir's own recursive mode: that never returns where a parent says that it does not exist
+ * however often it is made, as below /proc.
+ */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) makeFolder(parent);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // another process was faster
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
 }
 

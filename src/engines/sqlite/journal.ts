@@ -90,23 +90,9 @@ export function sqliteJournal(connection: SqliteConnection): Journal {
           .all(),
       ),
 
-    list: (call, limit) =>
-      read(call, [], (database) =>
-        database
-          .prepare<[number], JournalRow & Omit<JournalEntry, "write">>(
-            `SELECT j.*, t.store, t.state, t.attempts, t.last_error AS lastError
-             FROM opsctl_journal_targets t JOIN opsctl_journal j USING (seq) ORDER BY t.seq, t.store LIMIT ?`,
-          )
-          .all(limit)
-          .map((row) => ({
-            seq: row.seq,
-            store: row.store,
-            state: row.state,
-            attempts: row.attempts,
-            lastError: row.lastError,
-            write: toWrite(row),
-          })),
-      ),
+    list: (call, limit) => read(call, [], (database) => entries(database, "1", [limit])),
+
+    entry: (call, seq) => read(call, undefined, (database) => entries(database, "t.seq = ?", [seq, 1])[0]),
 
     drop: (call, seq) =>
       write(
@@ -114,6 +100,24 @@ export function sqliteJournal(connection: SqliteConnection): Journal {
         (database) => database.prepare("DELETE FROM opsctl_journal WHERE seq = ?").run(seq).changes > 0,
       ),
   };
+}
+
+function entries(database: Database.Database, condition: string, params: readonly number[]): JournalEntry[] {
+  return database
+    .prepare<unknown[], JournalRow & Omit<JournalEntry, "write">>(
+      `SELECT j.*, t.store, t.state, t.attempts, t.last_error AS lastError
+       FROM opsctl_journal_targets t JOIN opsctl_journal j USING (seq)
+       WHERE ${condition} ORDER BY t.seq, t.store LIMIT ?`,
+    )
+    .all(...params)
+    .map((row) => ({
+      seq: row.seq,
+      store: row.store,
+      state: row.state,
+      attempts: row.attempts,
+      lastError: row.lastError,
+      write: toWrite(row),
+    }));
 }
 
 function append(database: Database.Database, writes: readonly NewWrite[], stores: readonly string[]) {

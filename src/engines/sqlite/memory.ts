@@ -2,6 +2,7 @@ import type { Call } from "../../call.ts";
 import type { MemoryStore } from "../../memory/port.ts";
 import { setsOf } from "../../migrate/sets.ts";
 import { IN_MEMORY, type SqliteConnection, sqliteConnection } from "./connect.ts";
+import { sqliteError } from "./errors.ts";
 import { iterateEvents, readAgents, readByIds, readEvents, readRecords } from "./memory-read.ts";
 import {
   readCandidates,
@@ -52,7 +53,9 @@ export function sqliteMemory(connection: SqliteConnection): MemoryStore {
       // an own connection: a statement that is being read keeps its connection busy
       const reader = connection.path === IN_MEMORY ? connection : sqliteConnection(connection.path);
       try {
-        yield* read(() => iterateEvents(reader.database()));
+        yield* iterateEvents(reader.database());
+      } catch (error) {
+        throw sqliteError(error, connection.path);
       } finally {
         if (reader !== connection) await reader.close();
       }

@@ -1,4 +1,5 @@
 import type { Call } from "../../call.ts";
+import { OpsError } from "../../errors.ts";
 import type { Change, HistoryRow, Migration, MigrationTarget } from "../../migrate/port.ts";
 import { type SqliteConnection, withLock } from "./connect.ts";
 import { splitSql } from "./split.ts";
@@ -59,7 +60,7 @@ export function sqliteMigrations(connection: SqliteConnection): MigrationTarget 
     async apply(_call: Call, migration: Migration, row) {
       const startedAt = performance.now();
       connection.read((database) => {
-        database.exec(migration.text);
+        run(database, migration, connection.path);
         database
           .prepare(
             `INSERT INTO opsctl_migrations VALUES (@set_name, @version, @seq, @file, @description, @checksum,
@@ -75,6 +76,26 @@ export function sqliteMigrations(connection: SqliteConnection): MigrationTarget 
       return connection.read((database) => database.prepare(COUNTS[set]!).get() as Record<string, number>);
     },
   };
+}
+
+/** Runs a file; its errors are about the schema that is there. */
+function run(
+  database: ReturnType<SqliteConnection["database"]>,
+  { set, file, text }: Migration,
+  path: string,
+): void {
+  try {
+    database.exec(text);
+  } catch (error) {
+    if (!/^(no such column|table .* has|there is already)/.test((error as Error).message)) throw error;
+    throw new OpsError({
+      code: "failed",
+      engine: "sqlite",
+      message: `SQLite file ${path}: ${set}/${file} cannot be applied: ${(error as Error).message}`,
+      hint: "tables of these names that opsctl did not make are in the way; name another file by OPSCTL_DB",
+      cause: error,
+    });
+  }
 }
 
 /** What `verify` counts, by set. */

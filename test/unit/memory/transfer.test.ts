@@ -4,10 +4,11 @@ import { afterAll, describe, expect, test } from "vitest";
 import { IN_MEMORY, sqliteConnection } from "../../../src/engines/sqlite/connect.ts";
 import { sqliteMemory } from "../../../src/engines/sqlite/memory.ts";
 import { usageError } from "../../../src/errors.ts";
+import { exportEvents } from "../../../src/memory/export.ts";
 import { lineEventId } from "../../../src/memory/ids.ts";
+import { importEvents, type Rejection } from "../../../src/memory/import.ts";
 import type { Journal } from "../../../src/memory/journal.ts";
 import { Stores } from "../../../src/memory/stores.ts";
-import { exportEvents, importEvents, type Rejection } from "../../../src/memory/transfer.ts";
 import { testCall } from "../../support/calls.ts";
 
 const opened: { close(): Promise<void> }[] = [];

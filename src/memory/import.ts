@@ -1,11 +1,12 @@
-/** Import and export of the memory as NDJSON: one event a line. */
+/** Import of the memory from NDJSON: one event a line. */
 import { type Call, throwIfAborted } from "../call.ts";
 import { type Degraded, type EngineName, OpsError, toOpsError, usageError } from "../errors.ts";
 import { lineEventId } from "./ids.ts";
 import type { NewWrite } from "./journal.ts";
-import { type EventView, ISSUE_PREFIX, issueOf } from "./model.ts";
+import { parseJson } from "./json.ts";
+import { ISSUE_PREFIX } from "./model.ts";
 import { type FieldNames, rememberWrite } from "./remember.ts";
-import type { Stores } from "./stores.ts";
+import type { Stores, Written } from "./stores.ts";
 
 export interface ImportReport {
   /** Lines that are not blank. */
@@ -27,11 +28,14 @@ export interface Rejection {
   text: string;
 }
 
+/** A line without its end, or why it cannot be one: its text as far as it can be shown. */
+export type InputLine = string | { defect: string; text: string; bytes: number };
+
 export interface ImportOptions {
-  lines: AsyncIterable<string>;
+  lines: AsyncIterable<InputLine>;
   /** Bytes of all lines, when they are known: what progress counts against. */
   totalBytes?: number | undefined;
-  /** Called for each rejected line, in order; awaited. */
+  /** Called for each rejected line, in the order of the lines; awaited. */
   onReject(rejection: Rejection): Promise<void>;
   /** Reads a point in time of a line: ms, or a text. Throws `usage`. */
   parseTime(value: unknown): number | undefined;
@@ -57,6 +61,14 @@ const FIELDS: FieldNames = {
 };
 const KNOWN = new Set([...Object.values(FIELDS), "issue", "solution", "namespace"]);
 
+/** A line as read: what it writes, or why it is rejected. */
+interface Line {
+  number: number;
+  text: string;
+  write?: NewWrite;
+  reason?: string;
+}
+
 /**
  * Stores events line by line, in batches: memory stays bounded, and what was reported stored is stored. Importing the same lines again
  * changes nothing, because an event without an id gets one from its line.
@@ -74,64 +86,86 @@ export async function importEvents(
     queued: [],
     degraded: [],
   };
-  let batch: { line: number; text: string; write: NewWrite }[] = [];
-  let bytes = 0;
-  let number = 0;
-  let read = 0;
-
+  const now = Date.now();
+  let batch: Line[] = [];
+  let [number, bytes, read] = [0, 0, 0];
   const flush = async () => {
-    if (batch.length === 0) return;
-    const { outcomes, queued, failures } = await stores.write(
-      call,
-      batch.map(({ write }) => write),
-    );
-    for (const [index, { line, text }] of batch.entries()) {
-      if (outcomes[index] === "duplicate") report.duplicates += 1;
-      else if (outcomes[index] !== "conflict") report.imported += 1;
-      else await reject(line, text, "its id is taken by other content (event_id or id)");
-    }
-    report.queued = [...new Set([...report.queued, ...queued])];
-    const known = new Set(report.degraded.map(({ engine }) => engine));
-    report.degraded.push(...failures.filter(({ engine }) => !known.has(engine)));
+    await storeBatch(call, stores, batch, options, report);
     if (options.totalBytes === undefined)
       call.progress({ label: "importing", done: report.lines, unit: "rows" });
     else call.progress({ label: "importing", done: read, total: options.totalBytes, unit: "bytes" });
     batch = [];
     bytes = 0;
   };
-  const reject = async (line: number, text: string, reason: string) => {
-    report.rejected += 1;
-    await options.onReject({ line, reason, text });
-  };
-
-  const now = Date.now();
-  for await (const text of options.lines) {
-    number += 1;
-    read += Buffer.byteLength(text) + 1;
+  for await (const content of options.lines) {
     throwIfAborted(call);
-    if (text.trim() === "") continue;
+    number += 1;
+    read += (typeof content === "string" ? Buffer.byteLength(content) : content.bytes) + 1;
+    if (typeof content === "string" && content.trim() === "") continue;
     report.lines += 1;
-    let write: NewWrite;
-    try {
-      write = parseLine(text, now, options.parseTime);
-    } catch (error) {
-      await reject(number, text, toOpsError(error).message);
-      continue;
-    }
-    batch.push({ line: number, text, write });
-    bytes += text.length;
+    const line = readLine(number, content, now, options.parseTime);
+    batch.push(line);
+    bytes += line.text.length;
     if (batch.length >= BATCH_SIZE || bytes >= BATCH_BYTES) await flush();
   }
   await flush();
   return report;
 }
 
+async function storeBatch(
+  call: Call,
+  stores: Stores,
+  batch: readonly Line[],
+  { onReject }: ImportOptions,
+  report: ImportReport,
+): Promise<void> {
+  const writes = batch.flatMap(({ write }) => write ?? []);
+  const written = writes.length === 0 ? undefined : await stores.write(call, writes);
+  let index = 0;
+  for (const { number, text, write, reason } of batch) {
+    const rejection = write ? conflictReason(written!, index) : reason!;
+    if (write && rejection === undefined) {
+      if (written!.outcomes[index] === "duplicate") report.duplicates += 1;
+      else report.imported += 1;
+    }
+    if (rejection !== undefined) {
+      report.rejected += 1;
+      await onReject({ line: number, reason: rejection, text });
+    }
+    if (write) index += 1;
+  }
+  report.queued = [...new Set([...report.queued, ...(written?.queued ?? [])])];
+  const known = new Set(report.degraded.map(({ engine }) => engine));
+  report.degraded.push(...(written?.failures ?? []).filter(({ engine }) => !known.has(engine)));
+}
+
+function conflictReason({ conflicts }: Written, index: number): string | undefined {
+  const conflict = conflicts.get(index);
+  if (!conflict) return undefined;
+  const others = conflict.stored.length > 0 ? `; ${conflict.stored.join(" and ")} stored it` : "";
+  return `its id (event_id or id) is taken by other content in ${conflict.refused.join(" and ")}${others}`;
+}
+
+function readLine(
+  number: number,
+  content: InputLine,
+  now: number,
+  parseTime: ImportOptions["parseTime"],
+): Line {
+  if (typeof content !== "string") return { number, text: content.text, reason: content.defect };
+  try {
+    return { number, text: content, write: parseLine(content, now, parseTime) };
+  } catch (error) {
+    return { number, text: content, reason: toOpsError(error).message };
+  }
+}
+
 function parseLine(text: string, now: number, parseTime: ImportOptions["parseTime"]): NewWrite {
   let row: Record<string, unknown>;
   try {
-    row = JSON.parse(text);
-  } catch {
-    throw usageError("not valid JSON");
+    row = parseJson(text);
+  } catch (error) {
+    throw error instanceof OpsError ? error : usageError("not valid JSON");
   }
   if (typeof row !== "object" || row === null || Array.isArray(row)) throw usageError("not a JSON object");
   for (const name of Object.keys(row)) if (!KNOWN.has(name)) throw usageError(`unknown field "${name}"`);
@@ -172,45 +206,4 @@ function either(
   if (own !== undefined && own !== converted)
     throw usageError(`${name} and ${other} are both set and differ`);
   return converted;
-}
-
-/** The line of an event, as `importEvents` reads it back: the same record, the same event. */
-export function exportLine(event: EventView): Record<string, unknown> {
-  const { record } = event;
-  return {
-    id: record.id,
-    event_id: event.id,
-    key: record.key,
-    issue: issueOf(record.key) ?? undefined,
-    content: record.content,
-    details: record.details,
-    success: event.success,
-    agent: event.agent,
-    server: event.server,
-    ts: event.at,
-    tags: event.tags,
-    metadata: event.metadata,
-  };
-}
-
-/**
- * All events, oldest first, from the first store that answers. Once rows have left, a failure is an error: half an export must not
- * look like a whole one.
- */
-export async function exportEvents(
-  call: Call,
-  stores: Stores,
-  write: (line: string) => Promise<void>,
-): Promise<{ events: number; degraded: Degraded[] }> {
-  let events = 0;
-  const { degraded } = await stores.read(call, async (store) => {
-    if (events > 0)
-      throw new OpsError({ code: "failed", message: "the export broke off: its store went away" });
-    for await (const event of store.export(call)) {
-      throwIfAborted(call);
-      await write(JSON.stringify(exportLine(event)));
-      events += 1;
-    }
-  });
-  return { events, degraded };
 }
