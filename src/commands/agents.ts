@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type * as v from "valibot";
 import type { agents, registeredAgent } from "../contract/memory.ts";
-import { OpsError } from "../errors.ts";
+import { heartbeat } from "../memory/agents.ts";
 import { checkName } from "../memory/limits.ts";
 import type { Agent } from "../memory/model.ts";
 import { escapeCell } from "../output/escape.ts";
@@ -43,7 +43,7 @@ export function define(command: Command, run: Run): void {
     .description("say that an agent is alive")
     .argument("<name>", "name of the agent")
     .option(...STRICT)
-    .action(run<{ strict?: boolean }>(heartbeat));
+    .action(run<{ strict?: boolean }>(showHeartbeat));
 }
 
 async function list({ app, call }: Context, _args: string[], options: { status?: string; stale?: number }) {
@@ -67,21 +67,9 @@ function agentRow({ name, server, status, lastSeen }: Agent, now: number, staleM
   };
 }
 
-async function heartbeat(context: Context, [given]: string[], { strict }: { strict?: boolean }) {
+async function showHeartbeat(context: Context, [given]: string[], { strict }: { strict?: boolean }) {
   const { app, call } = context;
-  const name = checkName(given, "NAME");
-  const { value, degraded } = await app.stores().read(call, (store) => store.agents(call));
-  const known = value.find((agent) => agent.name === name);
-  // without its store nobody can say that an agent is unknown: the heartbeat is queued then
-  if (!known && degraded.length === 0) {
-    throw new OpsError({
-      code: "not_found",
-      message: `there is no agent "${name}"`,
-      hint: `opsctl register-agent ${name} --server HOST`,
-    });
-  }
-  const at = Date.now();
-  const written = await app.stores().write(call, [{ kind: "agent", name, server: null, status: null, at }]);
+  const { name, at, known, written } = await heartbeat(call, app.stores(), checkName(given, "NAME"));
   const data: v.InferOutput<typeof registeredAgent> = {
     status: written.outcomes[0] === null ? "queued" : "updated",
     name,
@@ -93,10 +81,6 @@ async function heartbeat(context: Context, [given]: string[], { strict }: { stri
   };
   const failure = reportQueued(context, written);
   const code = strict && written.queued.length > 0 ? ("partial" as const) : undefined;
-  return {
-    data,
-    render: (io: Context["io"]) => io.out(`${data.status} ${escapeCell(name)}\n`),
-    code,
-    failure,
-  };
+  const render = (io: Context["io"]) => io.out(`${data.status} ${escapeCell(name)}\n`);
+  return { data, render, code, failure };
 }

@@ -2,16 +2,17 @@ import type { Command } from "commander";
 import type * as v from "valibot";
 import type { initialized } from "../contract/operations.ts";
 import { type EngineName, usageError } from "../errors.ts";
+import { type Initialized as InitResult, type InitTarget, initialize } from "../migrate/init.ts";
+import { listSets } from "../migrate/list.ts";
 import { parseRedisSettings } from "../migrate/redis-settings.ts";
 import { escapeText } from "../output/escape.ts";
 import type { Io } from "../output/io.ts";
-import { type Context, collect, type Run } from "./command.ts";
+import { type Context, collect, confirm, type Run } from "./command.ts";
 import { engineNames } from "./engines.ts";
-import { initEngine } from "./init-engine.ts";
-import { listSets } from "./init-list.ts";
+import { renderSets } from "./init-list.ts";
 import { noteLeftover } from "./leftover.ts";
 
-export interface InitOptions {
+interface Options {
   dryRun?: boolean;
   yes?: boolean;
   redisConfig?: string[];
@@ -20,7 +21,7 @@ export interface InitOptions {
 }
 
 type Initialized = v.InferOutput<typeof initialized>;
-export type EngineRow = Initialized["engines"][number];
+type EngineRow = Initialized["engines"][number];
 
 export function define(command: Command, run: Run): void {
   command
@@ -40,34 +41,62 @@ Examples:
   opsctl init postgres neo4j
   opsctl init redis --redis-config maxmemory=1gb`,
     )
-    .action(run<InitOptions>(init));
+    .action(run<Options>(init));
 }
 
-async function init(context: Context, given: string[], options: InitOptions) {
-  const { app } = context;
-  if (options.list) return listSets(context);
+async function init(context: Context, given: string[], options: Options) {
+  const { app, call, io } = context;
+  if (options.list) return renderSets(await listSets(call, targetsOf(context, app.configured())));
   const names = engineNames(given, app.configured());
-  const redisSettings = parseRedisSettings(options.redisConfig ?? []);
+  const wanted = parseRedisSettings(options.redisConfig ?? []);
   for (const name of names) requireConfigured(context, name);
-  const rows: EngineRow[] = [];
-  for (const name of names) rows.push(await initEngine(context, name, redisSettings, options));
+  const results = await initialize(call, targetsOf(context, names), {
+    dryRun: options.dryRun === true,
+    settings: options.skipConfig ? null : wanted,
+    async confirm(target, changes, risks) {
+      for (const risk of risks) io.note(`redis: ${risk}`);
+      const settings = changes.map(({ name }) => name).join(", ");
+      await confirm(context, options.yes, `setting ${settings} on ${target.shown}`);
+    },
+  });
   await noteLeftover(context);
   const data: Initialized = {
     dry_run: options.dryRun === true,
-    changed: rows.some(({ status }) => status === "initialized"),
-    engines: rows,
+    changed: results.some(({ status }) => status === "initialized"),
+    engines: results.map(engineRow),
   };
-  const failed = rows.filter(({ status }) => status === "failed");
+  const failed = results.flatMap(({ error }) => error ?? []);
   return {
     data,
-    render: (io: Io) => render(io, data),
-    code: failed.length === 0 ? undefined : codeOf(failed, rows.length),
+    render: (out: Io) => render(out, data),
+    // all engines failed: the first one's own code; some did: partial
+    code:
+      failed.length === results.length
+        ? failed[0]?.code
+        : failed.length > 0
+          ? ("partial" as const)
+          : undefined,
   };
 }
 
-/** All engines failed: the first one's own code; some did: partial. */
-function codeOf(failed: readonly EngineRow[], all: number) {
-  return failed.length === all ? (failed[0]!.error!.code as "failed") : ("partial" as const);
+function targetsOf({ app }: Context, names: readonly EngineName[]): InitTarget[] {
+  return names.map((engine) => {
+    const target = app.targets[engine]!;
+    return {
+      engine,
+      shown: target.shown,
+      migrations: () => app.migrations(target),
+      settings: () => app.settings(target),
+    };
+  });
+}
+
+function engineRow({ sets, error, ...result }: InitResult): EngineRow {
+  return {
+    ...result,
+    sets: sets.map(({ schemaVersion, ...set }) => ({ ...set, schema_version: schemaVersion })),
+    error: error && { code: error.code, message: error.message, hint: error.hint ?? null },
+  };
 }
 
 function requireConfigured({ app }: Context, name: EngineName): void {
