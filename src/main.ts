@@ -3,6 +3,7 @@ import { hostname, userInfo } from "node:os";
 import { abortError, createCall, type LogLevel } from "./call.ts";
 import type { Context, Globals, Result } from "./commands/command.ts";
 import { EXIT_CODES, OpsError, toOpsError } from "./errors.ts";
+import { escapeText } from "./output/escape.ts";
 import { TOOL_VERSION } from "./package.ts";
 
 /** Nobody reads stdout any more (EPIPE): end quietly, with success. */
@@ -125,18 +126,12 @@ function reportError(state: Process, error: OpsError): void {
     const { code, engine = null, exitCode } = error;
     process.stderr.write(`${JSON.stringify({ code, message, hint, engine, exit_code: exitCode })}\n`);
   } else {
-    process.stderr.write(`error: ${printable(message)}\n${hint === null ? "" : `Try: ${printable(hint)}\n`}`);
+    process.stderr.write(
+      `error: ${escapeText(message)}\n${hint === null ? "" : `Try: ${escapeText(hint)}\n`}`,
+    );
     if (state.globals.verbose) process.stderr.write(`${state.redact(stackOf(error))}\n`);
   }
   process.exitCode = error.exitCode;
-}
-
-/** Messages may quote what was typed: nothing a terminal acts on leaves in them (output/escape.ts, without loading it). */
-function printable(text: string): string {
-  return text.replace(/(?!\n)[\p{Cc}\p{Cf}]/gu, (character) => {
-    const code = character.codePointAt(0)!.toString(16);
-    return `\\u${code.padStart(4, "0")}`;
-  });
 }
 
 /** Stack lines only: the causes of driver errors may print values. */

@@ -7,7 +7,7 @@ import { parseTime } from "../config/duration.ts";
 import type { imported } from "../contract/memory.ts";
 import { OpsError, usageError } from "../errors.ts";
 import { exportEvents } from "../memory/export.ts";
-import { importEvents, type Rejection } from "../memory/import.ts";
+import { type ImportOptions, importEvents, newReport, type Rejection } from "../memory/import.ts";
 import { escapeCell } from "../output/escape.ts";
 import { type Context, type Run, STRICT } from "./command.ts";
 import { readLines } from "./lines.ts";
@@ -48,7 +48,8 @@ async function importFile(
   checkRejects(file!, options.rejects);
   const rejects = new RejectsFile(options.rejects);
   let shown = 0;
-  const report = await importEvents(call, app.stores(), {
+  const report = newReport();
+  const source: ImportOptions = {
     lines: readLines(call, file!, "FILE"),
     totalBytes: sizeOf(file!),
     parseTime: timeOfLine,
@@ -57,7 +58,14 @@ async function importFile(
       shown += 1;
       if (shown <= SHOWN_REJECTIONS) io.note(`line ${rejection.line} was rejected: ${rejection.reason}`);
     },
-  });
+  };
+  try {
+    await importEvents(call, app.stores(), source, report);
+  } catch (error) {
+    const stored = report.imported + report.duplicates;
+    if (stored > 0) io.note(`${stored} events are stored; the same import goes on from there`);
+    throw error;
+  }
   await rejects.close();
   const data: v.InferOutput<typeof imported> = {
     lines: report.lines,

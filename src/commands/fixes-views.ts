@@ -1,10 +1,21 @@
 import type { Command } from "commander";
 import type * as v from "valibot";
-import type { patterns, similarIssues, successRate } from "../contract/memory.ts";
-import { isoTime, percent } from "../output/human.ts";
-import { printTable } from "../output/table.ts";
+import type { patterns as patternList, similarIssues, successRate } from "../contract/memory.ts";
+import { patterns } from "../memory/patterns.ts";
+import { isoTime, percent, sparkline } from "../output/human.ts";
+import { type Column, printTable } from "../output/table.ts";
 import { type Context, integer, type Run, STRICT, time } from "./command.ts";
-import { ISSUE_COLUMNS, issueRow, rateOf } from "./rows.ts";
+import { ISSUE_COLUMNS, type IssueRow, issueRow, rateOf } from "./rows.ts";
+
+/** Columns of `fixes patterns`: those of `fixes similar`, and the trend over the window (counts, oldest first). */
+const PATTERN_COLUMNS: readonly Column<IssueRow & { trend: number[] | null }>[] = [
+  ...ISSUE_COLUMNS,
+  {
+    header: "trend",
+    value: (row) => row.trend?.join(" ") ?? null,
+    shown: (row) => (row.trend ? sparkline(row.trend) : ""),
+  },
+];
 
 /** The window of `fixes patterns`: 7 days. */
 const DEFAULT_WINDOW_MS = 7 * 86_400_000;
@@ -50,16 +61,16 @@ async function showPatterns(
   const since = options.since ?? Date.now() - DEFAULT_WINDOW_MS;
   const { value, degraded } = await app
     .stores()
-    .read(call, (store) => store.similar(call, "", since, options.limit));
-  const rows = value.map(issueRow);
-  const data: v.InferOutput<typeof patterns> = {
+    .read(call, (store) => patterns(call, store, since, options.limit));
+  const rows = value.map((pattern) => ({ ...issueRow(pattern), trend: pattern.trend }));
+  const data: v.InferOutput<typeof patternList> = {
     since: isoTime(since),
     since_ms: since,
     patterns: rows,
     count: rows.length,
     degraded,
   };
-  return { data, render: (io: Context["io"]) => printTable(io, ISSUE_COLUMNS, rows), degraded };
+  return { data, render: (io: Context["io"]) => printTable(io, PATTERN_COLUMNS, rows), degraded };
 }
 
 async function showSuccessRate({ app, call }: Context, [type]: string[]) {

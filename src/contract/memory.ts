@@ -129,7 +129,13 @@ export const similarIssues = v.strictObject({
 export const patterns = v.strictObject({
   since: time,
   since_ms: milliseconds,
-  patterns: v.array(v.strictObject(issueFields)),
+  patterns: v.array(
+    v.strictObject({
+      ...issueFields,
+      /** Events in each of 14 equal parts of the window, oldest first; null when there are too many. */
+      trend: v.nullable(v.array(count)),
+    }),
+  ),
   count,
   degraded,
 });

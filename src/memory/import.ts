@@ -28,6 +28,10 @@ export interface Rejection {
   text: string;
 }
 
+export function newReport(): ImportReport {
+  return { lines: 0, imported: 0, duplicates: 0, rejected: 0, queued: [], degraded: [] };
+}
+
 /** A line without its end, or why it cannot be one: its text as far as it can be shown. */
 export type InputLine = string | { defect: string; text: string; bytes: number };
 
@@ -72,20 +76,14 @@ interface Line {
 /**
  * Stores events line by line, in batches: memory stays bounded, and what was reported stored is stored. Importing the same lines again
  * changes nothing, because an event without an id gets one from its line.
+ * @param report filled on the way, so that the caller knows what was stored when the import breaks off
  */
 export async function importEvents(
   call: Call,
   stores: Stores,
   options: ImportOptions,
+  report: ImportReport = newReport(),
 ): Promise<ImportReport> {
-  const report: ImportReport = {
-    lines: 0,
-    imported: 0,
-    duplicates: 0,
-    rejected: 0,
-    queued: [],
-    degraded: [],
-  };
   const now = Date.now();
   let batch: Line[] = [];
   let [number, bytes, read] = [0, 0, 0];

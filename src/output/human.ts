@@ -36,3 +36,13 @@ export function outcome(success: boolean | null): string {
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString();
 }
+
+const BARS = "▁▂▃▄▅▆▇█";
+
+/** Counts as bars, the largest full; a dot where there was nothing. */
+export function sparkline(counts: readonly number[]): string {
+  const most = Math.max(1, ...counts);
+  return counts
+    .map((count) => (count === 0 ? "·" : BARS[Math.ceil((count * BARS.length) / most) - 1]))
+    .join("");
+}

@@ -281,8 +281,11 @@ describe("fixes", () => {
       count: 1,
     });
     expect(patterns.patterns).toMatchObject([{ key: "issue:connection-timeout", occurrence_count: 1 }]);
+    const { trend } = (patterns as unknown as { patterns: { trend: number[] }[] }).patterns[0]!;
+    expect(trend).toHaveLength(14);
+    expect(trend.reduce((sum, count) => sum + count, 0)).toBe(1);
     expect(await rows(["fixes", "--since", since, "patterns"])).toEqual([
-      ["issue:connection-timeout", "1", "0", LATER, "Increased the pool timeout to 30s"],
+      ["issue:connection-timeout", "1", "0", LATER, "Increased the pool timeout to 30s", trend.join(" ")],
     ]);
   });
 
