@@ -3,7 +3,6 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect as connectSocket, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { TLSSocket } from "node:tls";
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -210,10 +209,14 @@ describe("PostgreSQL: a connection in use", () => {
     const kill = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = current_database() AND pid <> pg_backend_pid()`;
     await other.query(testCall(), kill);
-    await delay(100);
-    expect(await select(connection)).toEqual([{ one: 1 }]);
-    const busy = failureOf(() => connection.query(testCall(), "SELECT pg_sleep(0.8)"));
-    await delay(200);
+    // the client may meet its dead connection once before it knows
+    await expect
+      .poll(() => select(connection).catch(() => "lost"), { timeout: HANGS_MS })
+      .toEqual([{ one: 1 }]);
+    const busy = failureOf(() => connection.query(testCall(), "SELECT pg_sleep(1.9)"));
+    const running =
+      "SELECT 1 AS one FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(1.9)' AND state = 'active'";
+    await expect.poll(() => other.query(testCall(), running), { timeout: HANGS_MS }).toEqual([{ one: 1 }]);
     await other.query(testCall(), kill);
     expect((await busy).error.code).toBe("unreachable");
     expect(await select(connection)).toEqual([{ one: 1 }]);
