@@ -163,6 +163,7 @@ export class App {
       waiting: async (...args) => (await load()).waiting(...args),
       delivered: async (...args) => (await load()).delivered(...args),
       failed: async (...args) => (await load()).failed(...args),
+      readdress: async (...args) => (await load()).readdress(...args),
       counts: async (...args) => (await load()).counts(...args),
       entry: async (...args) => (await load()).entry(...args),
       list: async (...args) => (await load()).list(...args),

@@ -77,9 +77,10 @@ function subjectOf(write: Write): string {
   return write.kind === "agent" ? write.name : write.recordId;
 }
 
-async function sync({ app, call }: Context) {
+async function sync({ app, call, io }: Context) {
   const stores = app.stores();
-  const deliveries = await stores.sync(call);
+  const { deliveries, readdressed } = await stores.sync(call);
+  for (const { from, to } of readdressed) io.note(`what waited for ${from} goes to ${to}`);
   const totals = await stores.journal.counts(call);
   const degraded = deliveries.flatMap(({ failure }) => (failure ? [failure] : []));
   const engines = deliveries.map(({ engine, outcomes, rejected }) => ({
@@ -91,6 +92,7 @@ async function sync({ app, call }: Context) {
     delivered: engines.reduce((sum, { delivered }) => sum + delivered, 0),
     waiting: totals.reduce((sum, { waiting }) => sum + waiting, 0),
     rejected: totals.reduce((sum, { rejected }) => sum + rejected, 0),
+    readdressed,
     engines,
     degraded,
   };

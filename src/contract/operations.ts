@@ -70,6 +70,8 @@ export const synced = v.strictObject({
   delivered: count,
   waiting: count,
   rejected: count,
+  /** Stores on this host that have another port or database name now. */
+  readdressed: v.array(v.strictObject({ from: text, to: text })),
   engines: v.array(v.strictObject({ engine, delivered: count, rejected: count })),
   degraded,
 });

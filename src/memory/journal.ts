@@ -54,6 +54,8 @@ export interface Journal {
     reason: string,
     rejected: boolean,
   ): Promise<void>;
+  /** What waits for one store waits for another from now on: the server has moved. */
+  readdress(call: Call, from: string, to: string): Promise<void>;
   /** Waiting and rejected entries of a store, or of all. */
   counts(call: Call): Promise<{ store: string; waiting: number; rejected: number }[]>;
   list(call: Call, limit: number): Promise<JournalEntry[]>;

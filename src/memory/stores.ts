@@ -143,9 +143,21 @@ export class Stores {
     };
   }
 
-  /** Delivers what waits for the configured servers, without a bound but the call's own. */
-  async sync(call: Call): Promise<Delivery[]> {
-    return this.#deliverAll(call, [], Number.POSITIVE_INFINITY);
+  /**
+   * Delivers what waits for the configured servers, without a bound but the call's own. A server on this host that has come up at another
+   * port or with another database name is taken for the one that was away; a server elsewhere is only ever itself.
+   */
+  async sync(call: Call): Promise<{ deliveries: Delivery[]; readdressed: { from: string; to: string }[] }> {
+    const { servers, journal } = this.#options;
+    const readdressed: { from: string; to: string }[] = [];
+    const configured = new Set(servers.map(({ identity }) => identity));
+    for (const { store: from, waiting } of await journal.counts(call)) {
+      const to = servers.find(({ identity }) => isLocalTwin(from, identity))?.identity;
+      if (waiting === 0 || to === undefined || configured.has(from)) continue;
+      await journal.readdress(call, from, to);
+      readdressed.push({ from, to });
+    }
+    return { deliveries: await this.#deliverAll(call, [], Number.POSITIVE_INFINITY), readdressed };
   }
 
   #deliverAll(call: Call, own: readonly number[], budgetMs: number): Promise<Delivery[]> {
@@ -187,6 +199,14 @@ export class Stores {
     }
   }
 }
+
+/** Two stores of one engine on the loopback interface, by their identities `engine:host:port/database`. */
+function isLocalTwin(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((identity) => LOOPBACK.exec(identity)?.[1]);
+  return a !== undefined && a === b;
+}
+
+const LOOPBACK = /^([a-z0-9]+):(?:localhost|127\.\d+\.\d+\.\d+|\[::1\]):/;
 
 function conflictsOf(
   answers: readonly { engine: EngineName; outcomes: readonly (Outcome | null)[] }[],

@@ -181,15 +181,36 @@ describe("journal", () => {
     expect((await stored()).neo4j).toHaveLength(1);
   });
 
-  it("never delivers to a server what was queued for another", async () => {
-    await stack.neo4j.proxy.down();
-    await json("remember", "remember", "issue:mine", "for the first server");
-    await stack.neo4j.proxy.up();
-    const other = { ...stack.env, NEO4J_URI: stack.neo4j.uri };
-    const synced = await sandbox.run(["queue", "sync", "--json"], { env: other });
-    expect(JSON.parse(synced.stdout)).toMatchObject({ delivered: 0, waiting: 1 });
+  it("never delivers to a server what was queued for another host", async () => {
+    const elsewhere = { ...stack.env, NEO4J_URI: "bolt://graph.invalid:7687" };
+    await sandbox.json("remember", ["remember", "issue:mine", "for the other host"], { env: elsewhere });
+    const synced = await run("queue", "sync", "--json");
+    expect(JSON.parse(synced.stdout)).toMatchObject({ delivered: 0, waiting: 1, readdressed: [] });
     expect(synced.code).toBe(3);
-    expect((await stored()).neo4j).toEqual([]);
+    await json("remember", "remember", "issue:next", "for this one");
+    expect((await stored()).neo4j).toHaveLength(1);
+    const { queue } = (await json("queue", "queue")) as unknown as {
+      queue: { seq: number; store: string }[];
+    };
+    expect(queue).toMatchObject([{ store: "neo4j:graph.invalid:7687/neo4j" }]);
+    await json("queue drop", "queue", "drop", String(queue[0]!.seq), "--yes");
+  });
+
+  it("delivers on `queue sync` what was queued for another port of this host, and says so", async () => {
+    const closed = {
+      ...stack.env,
+      NEO4J_URI: "bolt://127.0.0.1:1",
+      DATABASE_URL: "postgresql://nobody@localhost:1/elsewhere",
+    };
+    const queued = await sandbox.json("remember", ["remember", "issue:moved", "x"], { env: closed });
+    expect(queued).toMatchObject({ status: "queued", queued: ["neo4j", "postgres"] });
+    const other = await json("remember", "remember", "issue:other", "no explicit sync: it stays where it is");
+    expect((await stored()).neo4j).toEqual([other["event_id"]]);
+    const synced = await run("queue", "sync", "--json");
+    expect(JSON.parse(synced.stdout)).toMatchObject({ delivered: 2, waiting: 0 });
+    expect(synced.stderr).toContain("what waited for neo4j:127.0.0.1:1/neo4j goes to neo4j:127.0.0.1:");
+    const both = [queued["event_id"], other["event_id"]].toSorted();
+    expect(await stored()).toEqual({ postgres: both, neo4j: both });
   });
 
   it("waits for a frozen server no longer than its limits and queues", async () => {

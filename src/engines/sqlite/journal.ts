@@ -79,6 +79,15 @@ export function sqliteJournal(connection: SqliteConnection): Journal {
           .run(reason, rejected ? "rejected" : "waiting", store, JSON.stringify(seqs));
       }),
 
+    readdress: (call, from, to) =>
+      write(call, (database) => {
+        database
+          .prepare(
+            "UPDATE OR IGNORE opsctl_journal_targets SET store = ? WHERE store = ? AND state = 'waiting'",
+          )
+          .run(to, from);
+      }),
+
     counts: (call) =>
       read(call, [], (database) =>
         database
