@@ -19,7 +19,10 @@ export interface JournalEntry {
  * it. Throws OpsError only.
  */
 export interface Journal {
-  /** Commits the writes, one row per store each, in one transaction. Returns them with seq and time, which never goes back. */
+  /**
+   * Commits the writes, one row per store each, in one transaction. Returns them with their number and the time of the append, which is later
+   * than that of any append before it.
+   */
   append(
     call: Call,
     writes: readonly NewWrite[],

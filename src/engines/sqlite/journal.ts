@@ -135,14 +135,13 @@ function append(database: Database.Database, writes: readonly NewWrite[], stores
   const target = database.prepare(
     "INSERT INTO opsctl_journal_targets (store, seq, owner, owned_to) VALUES (?, ?, ?, ?)",
   );
-  let time = Math.max(Date.now(), last + 1);
+  // one time for all: a large import must not run ahead of the clocks of other hosts
+  const time = Math.max(Date.now(), last + 1);
   const entries = writes.map((write) => {
     const seq = insert.run(time, JSON.stringify(write)).lastInsertRowid as number;
     for (const store of stores) target.run(store, seq, process.pid, Date.now() + OWNED_MS);
-    const entry = { seq, write: { ...write, order: time } as Write };
-    time += 1;
-    return entry;
+    return { seq, write: { ...write, order: time } as Write };
   });
-  database.prepare("UPDATE opsctl_journal_clock SET last = ?").run(time - 1);
+  database.prepare("UPDATE opsctl_journal_clock SET last = ?").run(time);
   return entries;
 }
