@@ -8,7 +8,7 @@ export default defineConfig({
   test: {
     globalSetup: ["test/support/build.ts"],
     testTimeout: 60_000,
-    hookTimeout: 120_000,
+    hookTimeout: 240_000,
     projects: [
       {
         extends: true,

@@ -82,8 +82,8 @@ async function readHistory(connection: PostgresConnection, call: Call): Promise<
 }
 
 /**
- * Two that create a table at once: IF NOT EXISTS does not see what is not committed yet, and one gets 23505
- * (or 42P07).
+ * Two that create a table at once: IF NOT EXISTS does not see what is not committed yet, and one gets 23505,
+ * 42P07 or 42710 (the table's row type).
  */
 async function createHistory(connection: PostgresConnection, call: Call): Promise<void> {
   const rows = await connection.query<{ exists: boolean }>(
@@ -94,7 +94,7 @@ async function createHistory(connection: PostgresConnection, call: Call): Promis
   try {
     await connection.query(call, HISTORY_TABLE);
   } catch (error) {
-    if (!["23505", "42P07"].includes(sqlState(error) ?? "")) throw error;
+    if (!["23505", "42P07", "42710"].includes(sqlState(error) ?? "")) throw error;
   }
 }
 
