@@ -7,7 +7,7 @@ export interface Progress {
   label: string;
   done: number;
   total?: number;
-  unit: "rows" | "bytes";
+  unit: "rows" | "bytes" | "files" | "statements" | "keys";
 }
 
 /**

@@ -2,18 +2,16 @@ import type { Call } from "../call.ts";
 import { type Degraded, type EngineName, toDegraded } from "../errors.ts";
 import type { InitTarget } from "./init.ts";
 import type { HistoryRow } from "./port.ts";
-import { type ShippedSet, setsOf } from "./sets.ts";
+import { DATA_SETS, type ShippedSet } from "./sets.ts";
 
 export interface ListedSet {
   shipped: ShippedSet;
   configured: boolean;
-  /** `unknown`: the server could not be asked. */
-  state: "applied" | "pending" | "unknown" | "not configured";
+  /** `partly`: files of it are missing, or one was broken off in the middle; `unknown`: the server could not be asked. */
+  state: "applied" | "partly" | "pending" | "unknown" | "not configured";
   /** The last version that is applied. */
   applied: string | null;
 }
-
-const ENGINES: readonly EngineName[] = ["neo4j", "postgres", "redis", "sqlite"];
 
 /** The shipped sets, and which of them are applied on the configured targets. */
 export async function listSets(
@@ -30,18 +28,19 @@ export async function listSets(
       degraded.push(toDegraded(engine, error));
     }
   }
-  const sets = ENGINES.flatMap(setsOf).map((shipped) => {
+  const sets = DATA_SETS.map((shipped) => {
     const configured = histories.has(shipped.engine);
-    const rows = histories
-      .get(shipped.engine)
-      ?.filter((row) => row.set_name === shipped.set && row.state === "applied");
-    const state = configured ? stateOf(shipped, rows) : "not configured";
-    return { shipped, configured, state, applied: rows?.at(-1)?.version ?? null };
+    const rows = histories.get(shipped.engine)?.filter(({ set_name }) => set_name === shipped.set);
+    const applied = rows?.findLast(({ state }) => state === "applied")?.version ?? null;
+    return { shipped, configured, state: configured ? stateOf(shipped, rows) : "not configured", applied };
   });
   return { sets, degraded };
 }
 
 function stateOf({ latest }: ShippedSet, rows: readonly HistoryRow[] | undefined): ListedSet["state"] {
   if (rows === undefined) return "unknown";
-  return rows.some(({ seq }) => seq >= latest) ? "applied" : "pending";
+  const left = rows.filter(({ state }) => state !== "reverted");
+  if (left.length === 0) return "pending";
+  const isWhole = left.every(({ state }) => state === "applied") && left.length >= latest;
+  return isWhole ? "applied" : "partly";
 }

@@ -1,152 +1,159 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Call, throwIfAborted } from "../call.ts";
 import { OpsError } from "../errors.ts";
 import { TOOL_VERSION } from "../package.ts";
-import { shippedMigrations } from "./files.ts";
-import type { Change, HistoryRow, Migration, MigrationTarget } from "./port.ts";
-import type { ShippedSet } from "./sets.ts";
+import { type Entry, entriesOf } from "./history.ts";
+import { commandOf, type Extent, type Planned, planDown, planUp } from "./plan.ts";
+import type { Change, Direction, HistoryRow, Migration, MigrationTarget, Step, StepLimits } from "./port.ts";
+import { type Source, USER_SET } from "./source.ts";
 
-export interface SetReport {
-  set: string;
-  schemaVersion: string;
-  /** `applied`: now; `unchanged`: before; `planned`: by a dry run; `unavailable`: cannot be had here. */
-  state: "applied" | "unchanged" | "planned" | "unavailable";
-  /** Versions applied now, or planned. */
-  versions: string[];
-  /** Why it is unavailable. */
-  reason: string | null;
-  counts: Record<string, number>;
+export interface RunOptions {
+  extent: Extent;
+  /** How long to wait while another runner works, ms. */
+  lockWaitMs: number;
+  limits: StepLimits;
+  /** Called after each file, once it is recorded. */
+  onDone(done: Done): void;
+  /** Called once, after the lock is there, before the first file runs (a copy of the file is made). */
+  beforeFirst?: ((first: Planned) => Promise<void>) | undefined;
 }
 
-export interface InitReport {
-  changes: Change[];
-  sets: SetReport[];
-  /** Statements that a dry run would have sent. */
-  statements: string[];
+/** A file that has run. */
+export interface Done {
+  migration: Migration;
+  direction: Direction;
+  file: string;
+  durationMs: number;
+  /** Its number is lower than one that was applied before it. */
+  isLate: boolean;
+  /** Statements that an earlier run had done. */
+  resumedAt: number;
+}
+
+/** What shipped sets and commands wait for when nobody says otherwise. */
+export const DEFAULT_LOCK_WAIT_MS = 300_000;
+export const DEFAULT_LIMITS: StepLimits = { lockTimeoutMs: 5_000, statementTimeoutMs: null };
+
+/** What `up` or `down` would run now. Writes nothing, takes no lock. @throws OpsError as `planUp` and `planDown` */
+export async function plan(
+  call: Call,
+  target: MigrationTarget,
+  source: Source,
+  direction: Direction,
+  extent: Extent,
+): Promise<Planned[]> {
+  return planFrom(await readEntries(call, target, source), call, target, source, direction, extent);
+}
+
+async function planFrom(
+  entries: readonly Entry[],
+  ...[call, target, source, direction, extent]: Parameters<typeof plan>
+): Promise<Planned[]> {
+  if (direction === "down") return planDown(source, entries, target, extent);
+  const planned = planUp(source, entries, target, extent);
+  if (planned.length > 0) await refuseOccupied(call, target, source, entries);
+  return planned;
 }
 
 /**
- * Applies what is missing of the given sets. Nothing missing: takes no lock, writes nothing.
- * @throws OpsError `failed` when an applied file was edited, or the store was written by a newer opsctl
+ * Runs what is to be run of a source, file by file, each recorded as soon as it is done. Nothing to run: takes no lock, writes nothing.
+ * @returns what changed besides: a created database, extensions
+ * @throws OpsError of the first file that fails; what was reported by `onDone` before stays
  */
-export async function applySets(
+export async function run(
   call: Call,
   target: MigrationTarget,
-  sets: readonly ShippedSet[],
-  dryRun: boolean,
-): Promise<InitReport> {
-  const wanted: ShippedSet[] = [];
-  const unavailable: SetReport[] = [];
-  for (const shipped of sets) {
-    const reason = await target.unavailable(call, shipped.set);
-    if (reason === null) wanted.push(shipped);
-    else unavailable.push(report(shipped, "unavailable", [], reason));
-  }
-  const names = wanted.map((shipped) => shipped.set);
-  if (dryRun) return planSets(call, target, wanted, unavailable);
-
-  const changes = await target.prepare(call, names, false);
-  let pending = pendingOf(wanted, await target.history(call));
-  const applied = new Map<string, string[]>();
-  if (pending.length > 0) {
-    await target.exclusively(call, async () => {
-      // another runner may have worked while this one waited for the lock
-      pending = pendingOf(wanted, await target.history(call));
-      for (const migration of pending) {
-        throwIfAborted(call);
-        await target.apply(call, migration, historyRow(call, migration));
-        applied.set(migration.set, [...(applied.get(migration.set) ?? []), migration.version]);
-      }
-    });
-  }
-  const reports: SetReport[] = [];
-  for (const shipped of wanted) {
-    const versions = applied.get(shipped.set) ?? [];
-    const done = report(shipped, versions.length > 0 ? "applied" : "unchanged", versions, null);
-    done.counts = await target.verify(call, shipped.set);
-    reports.push(done);
-  }
-  return { changes, sets: [...reports, ...unavailable], statements: [] };
-}
-
-async function planSets(
-  call: Call,
-  target: MigrationTarget,
-  wanted: readonly ShippedSet[],
-  unavailable: SetReport[],
-): Promise<InitReport> {
-  const names = wanted.map((shipped) => shipped.set);
-  const changes = await target.prepare(call, names, true);
-  const pending = pendingOf(wanted, await target.history(call));
-  const reports = wanted.map((shipped) => {
-    const versions = pending.filter(({ set }) => set === shipped.set).map(({ version }) => version);
-    return report(shipped, versions.length > 0 ? "planned" : "unchanged", versions, null);
+  source: Source,
+  direction: Direction,
+  options: RunOptions,
+): Promise<Change[]> {
+  const work = [call, target, source, direction, options.extent] as const;
+  const entries = await readEntries(call, target, source);
+  // `running` may be another runner's file that is under way right now: only inside the lock does it mean that one broke off
+  const isUnderWay = entries.some(({ state }) => state === "running");
+  if (!isUnderWay && (await planFrom(entries, ...work)).length === 0) return [];
+  const changes = await target.prepare(call, [source.set], false);
+  await target.exclusively(call, options.lockWaitMs, async () => {
+    // another runner may have worked while this one waited for the lock
+    const planned = await plan(...work);
+    if (planned.length > 0) await options.beforeFirst?.(planned[0]!);
+    for (const [index, one] of planned.entries()) {
+      // an engine that runs in this process (SQLite) keeps it busy: a signal is heard here
+      await nextTurn();
+      throwIfAborted(call);
+      await runOne(call, target, one, direction, options);
+      call.progress({ label: one.script.file, done: index + 1, total: planned.length, unit: "files" });
+    }
   });
-  const statements = pending.flatMap((migration) => target.statements(migration.text));
-  return { changes, sets: [...reports, ...unavailable], statements };
+  return changes;
 }
 
-/**
- * Throws when a store's history names files that this program does not know: it would misread what they made.
- * @throws OpsError `failed`
- */
-export function refuseNewer(history: readonly HistoryRow[], shipped: ShippedSet, where: string): void {
-  const newer = history.find(
-    (row) => row.set_name === shipped.set && row.state === "applied" && row.seq > shipped.latest,
+async function runOne(
+  call: Call,
+  target: MigrationTarget,
+  { entry, script, from }: Planned,
+  direction: Direction,
+  { limits, onDone }: RunOptions,
+): Promise<void> {
+  const migration = entry.migration!;
+  const step: Step = { migration, direction, script, row: newRow(call, migration), from, limits };
+  const startedAt = performance.now();
+  await target.run(call, step);
+  const durationMs = Math.round(performance.now() - startedAt);
+  onDone({ migration, direction, file: script.file, durationMs, isLate: entry.isLate, resumedAt: from });
+}
+
+/** Files and history of a source, version by version. */
+export async function readEntries(call: Call, target: MigrationTarget, source: Source): Promise<Entry[]> {
+  const rows = await target.history(call);
+  return entriesOf(
+    source.migrations,
+    rows.filter(({ set_name }) => set_name === source.set),
   );
-  if (!newer) return;
-  throw new OpsError({
-    code: "failed",
-    engine: shipped.engine,
-    message: `${where} was written by a newer opsctl (${newer.tool_version}, schema ${newer.set_name} ${newer.version})`,
-    hint: "upgrade opsctl on this host",
-  });
 }
 
-/** Files of the sets that history does not call applied, in order. */
-function pendingOf(sets: readonly ShippedSet[], history: readonly HistoryRow[]): Migration[] {
-  return sets.flatMap((shipped) => {
-    refuseNewer(history, shipped, `the ${shipped.engine} schema`);
-    const rows = new Map(
-      history.filter((row) => row.set_name === shipped.set).map((row) => [row.version, row]),
-    );
-    return shippedMigrations(shipped.engine, shipped.set).filter((migration) => {
-      const row = rows.get(migration.version);
-      if (row?.state !== "applied") return true;
-      if (row.checksum !== migration.checksum) throw editedFile(migration, row);
-      return false;
-    });
-  });
-}
-
-function editedFile(migration: Migration, row: HistoryRow): OpsError {
-  return new OpsError({
-    code: "failed",
-    message:
-      `${migration.set}/${migration.file} differs from the file that was applied: ` +
-      `history has ${row.checksum}, the file is ${migration.checksum}`,
-    hint: "restore the file as it was applied; changes belong into a new version",
-  });
-}
-
-function historyRow(call: Call, migration: Migration) {
+/** The row of a migration, with what does not depend on the outcome. */
+export function newRow(call: Call, migration: Migration): Step["row"] {
   return {
     set_name: migration.set,
     version: migration.version,
     seq: migration.seq,
-    file: migration.file,
+    file: migration.up.file,
     description: migration.description,
-    checksum: migration.checksum,
+    checksum: migration.up.checksum,
     applied_by: call.actor,
     applied_at: Date.now(),
     tool_version: TOOL_VERSION,
   };
 }
 
-function report(
-  shipped: ShippedSet,
-  state: SetReport["state"],
-  versions: string[],
-  reason: string | null,
-): SetReport {
-  return { set: shipped.set, schemaVersion: shipped.schemaVersion, state, versions, reason, counts: {} };
+/**
+ * A database that holds tables and has no history was made by something else: the first file would meet them. Shipped sets install
+ * beside anything.
+ */
+async function refuseOccupied(
+  call: Call,
+  target: MigrationTarget,
+  source: Source,
+  entries: readonly Entry[],
+): Promise<void> {
+  if (source.set !== USER_SET || entries.some(({ row }) => row !== undefined)) return;
+  const names = await target.occupants(call);
+  if (names.length === 0) return;
+  // asked in this order: what another runner has made since `entries` were read is in the history by now
+  const rows = await target.history(call);
+  if (rows.some(({ set_name }) => set_name === USER_SET)) return;
+  throw new OpsError({
+    code: "failed",
+    engine: source.engine,
+    message: `the database is not empty (${names.join(", ")}), and opsctl has no history of ${source.title} in it; nothing was changed`,
+    hint:
+      `${commandOf("baseline", source, "VERSION")} says which files it holds already ` +
+      "(0: none of them), --from-history takes that from another tool's table",
+  });
+}
+
+/** Row of history whose columns are all there, for baseline and repair. */
+export function appliedRow(call: Call, migration: Migration): HistoryRow {
+  return { ...newRow(call, migration), state: "applied", statement_index: 0, duration_ms: 0 };
 }
