@@ -1,7 +1,7 @@
 import type { Engine } from "../engine.ts";
 import type { RedisConnection } from "./connect.ts";
 
-/** Redis: the session cache. It keeps no incident memory; opsctl probes it and sets its configuration. */
+/** Redis: the session cache. It keeps no incident memory; opsctl probes it, sets its configuration and migrates it. */
 export const redis: Engine<RedisConnection> = {
   name: "redis",
   title: "Redis",
@@ -10,6 +10,10 @@ export const redis: Engine<RedisConnection> = {
     return connectRedis(target, limits);
   },
   capabilities: {
+    async migrations(connection) {
+      const { redisMigrations } = await import("./migrations.ts");
+      return redisMigrations(connection);
+    },
     async probe(connection) {
       const { redisProbe } = await import("./probe.ts");
       return redisProbe(connection);

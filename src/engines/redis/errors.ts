@@ -16,6 +16,8 @@ export interface Attempt {
   command?: string;
   /** The command changes something: a lost connection leaves its outcome unknown. */
   writes?: boolean;
+  /** The command holds no secret: the server's own words about it may be shown. */
+  quotes?: boolean;
 }
 
 /** The server answered, and the answer is a refusal. */
@@ -107,6 +109,9 @@ const REFUSALS: Readonly<Record<string, readonly [ErrorCode, string, string]>> =
 const QUOTABLE =
   /^ERR (CONFIG |Rewriting |Unsupported CONFIG|Unknown option|Invalid argument|The server is running)/i;
 
+/** A script's error may quote whatever the script read. */
+const MAX_QUOTED = 300;
+
 function refusal(message: string, attempt: Attempt): RedisRefusal {
   const reply = message.slice(0, message.indexOf(" "));
   const command = attempt.command ?? "the connection";
@@ -127,11 +132,20 @@ function refusal(message: string, attempt: Attempt): RedisRefusal {
       "lower REDIS_DB, or raise databases on the server",
     );
   }
-  if (/unknown (command|subcommand)/i.test(message)) {
-    return make("failed", `does not know ${command}: it is disabled or renamed`, undefined, true);
+  if (/^ERR unknown (command|subcommand)/i.test(message)) {
+    const why = attempt.quotes ? "is it misspelt, disabled or renamed?" : "it is disabled or renamed";
+    return make("failed", `does not know ${command}: ${why}`, undefined, true);
   }
-  const words = QUOTABLE.test(message) ? message.slice(4).split(/[\r\n]/)[0] : undefined;
+  const words = attempt.quotes || QUOTABLE.test(message) ? quoted(message) : undefined;
   return make("failed", `refuses ${command}${words ? `: ${words}` : ` (${reply})`}`, undefined, false, words);
+}
+
+/** The first line of a reply, without the `ERR` that most begin with. */
+function quoted(message: string): string {
+  return message
+    .replace(/^ERR /, "")
+    .split(/[\r\n]/)[0]!
+    .slice(0, MAX_QUOTED);
 }
 
 /** OpenSSL's and Node's codes for a peer that cannot be trusted or does not speak TLS. */

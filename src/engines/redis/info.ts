@@ -1,12 +1,12 @@
 import type { Call } from "../../call.ts";
-import type { RedisConnection } from "./connect.ts";
+import type { Commands } from "./client.ts";
 
 /** The fields of one INFO section, as text. */
 export type Info = Readonly<Record<string, string | undefined>>;
 
 /** Asks for one section: several at a time need Redis 7. Throws OpsError only. */
-export async function readInfo(call: Call, connection: RedisConnection, section: string): Promise<Info> {
-  return parseInfo(String(await connection.run(call, ["INFO", section])));
+export async function readInfo(call: Call, commands: Commands, section: string): Promise<Info> {
+  return parseInfo(String(await commands.run(call, ["INFO", section])));
 }
 
 /** Parses `field:value` lines; headings and empty lines are skipped. */

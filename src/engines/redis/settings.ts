@@ -3,6 +3,7 @@ import { OpsError } from "../../errors.ts";
 import type { Change } from "../../migrate/port.ts";
 import { isRaise, readableSetting, sameSetting } from "../../migrate/redis-settings.ts";
 import type { SettingsTarget, WantedSetting } from "../../migrate/settings-port.ts";
+import type { Commands, SendOptions } from "./client.ts";
 import type { RedisConnection } from "./connect.ts";
 import { RedisRefusal } from "./errors.ts";
 import { readInfo } from "./info.ts";
@@ -13,30 +14,17 @@ import { dataRisks } from "./settings-risks.ts";
 export function redisSettings(connection: RedisConnection): SettingsTarget {
   return {
     async compare(call, wanted) {
-      return byHandOnRefusal(wanted, async () => {
-        const changes: Change[] = [];
-        for (const { name, value } of wanted) {
-          const present = await configGet(call, connection, name);
-          if (sameSetting(present, value)) continue;
-          changes.push({ name, before: readableSetting(present, value), after: value });
-        }
-        return changes;
-      });
+      return byHandOnRefusal(wanted, () => compareSettings(call, connection, wanted));
     },
 
-    async risks(call, changes) {
-      if (changes.length === 0) return [];
-      const memory = await readInfo(call, connection, "memory");
-      const keyspace = await readInfo(call, connection, "keyspace");
-      return dataRisks({ memory, keyspace, changes });
-    },
+    risks: (call, changes) => readRisks(call, connection, changes),
 
     async apply(call, changes) {
       const pending = inSafeOrder(changes);
       if (pending.length === 0) return [];
       while (pending.length > 0) {
         throwIfAborted(call);
-        await byHandOnRefusal(pending, () => setAndVerify(call, connection, pending[0]!));
+        await byHandOnRefusal(pending, () => setAndVerify(call, connection, [pending[0]!]));
         pending.shift();
       }
       const startsAppending = changes.some(({ name, after }) => name === "appendonly" && after === "yes");
@@ -62,26 +50,62 @@ export function inSafeOrder(changes: readonly Change[]): WantedSetting[] {
     .sort((a, b) => rank(a.name) - rank(b.name));
 }
 
-async function setAndVerify(call: Call, connection: RedisConnection, wanted: WantedSetting): Promise<void> {
-  const { name, value } = wanted;
-  await connection.run(call, ["CONFIG", "SET", name, value], { writes: true, words: 2 });
-  const present = await configGet(call, connection, name);
-  if (sameSetting(present, value)) return;
-  throw new OpsError({
-    code: "failed",
-    message: `Redis at ${connection.at} accepted ${name} = ${value} but answers ${name} = ${present}`,
-    hint: `write the value as the server does, or leave ${name} to its owner`,
-    engine: "redis",
-  });
+/** Settings that differ from what is wanted. @throws OpsError `failed` for a name that the server does not have */
+export async function compareSettings(
+  call: Call,
+  commands: Commands,
+  wanted: readonly WantedSetting[],
+): Promise<Change[]> {
+  const changes: Change[] = [];
+  for (const { name, value } of wanted) {
+    const present = await configGet(call, commands, name);
+    if (sameSetting(present, value)) continue;
+    changes.push({ name, before: readableSetting(present, value), after: value });
+  }
+  return changes;
 }
 
-async function configGet(call: Call, connection: RedisConnection, name: string): Promise<string> {
-  const reply = await connection.run(call, ["CONFIG", "GET", name], { words: 2 });
+/** What changes of settings would do to the data that is there, one sentence each. */
+export async function readRisks(
+  call: Call,
+  commands: Commands,
+  changes: readonly Change[],
+): Promise<string[]> {
+  if (changes.length === 0) return [];
+  const memory = await readInfo(call, commands, "memory");
+  const keyspace = await readInfo(call, commands, "keyspace");
+  return dataRisks({ memory, keyspace, changes });
+}
+
+/** Sets all at once and reads each back. @throws OpsError `failed` when the server answers with another value */
+export async function setAndVerify(
+  call: Call,
+  commands: Commands,
+  wanted: readonly WantedSetting[],
+  options: SendOptions = {},
+): Promise<void> {
+  const pairs = wanted.flatMap(({ name, value }) => [name, value]);
+  await commands.run(call, ["CONFIG", "SET", ...pairs], { ...options, writes: true, words: 2 });
+  for (const { name, value } of wanted) {
+    const present = await configGet(call, commands, name);
+    // words of a list are taken and answered without regard to case
+    if (sameSetting(present, value) || present.toLowerCase() === value.toLowerCase()) continue;
+    throw new OpsError({
+      code: "failed",
+      message: `Redis at ${commands.at} accepted ${name} = ${value} but answers ${name} = ${present}`,
+      hint: `write the value as the server does, or leave ${name} to its owner`,
+      engine: "redis",
+    });
+  }
+}
+
+async function configGet(call: Call, commands: Commands, name: string): Promise<string> {
+  const reply = await commands.run(call, ["CONFIG", "GET", name], { words: 2 });
   if (Array.isArray(reply) && reply.length === 2) return String(reply[1]);
   throw new RedisRefusal(
     {
       code: "failed",
-      message: `Redis at ${connection.at} has no setting ${name}`,
+      message: `Redis at ${commands.at} has no setting ${name}`,
       hint: "check the name; settings differ between versions and services",
       engine: "redis",
     },
