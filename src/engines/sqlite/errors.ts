@@ -22,29 +22,46 @@ const CODES: readonly (readonly [prefix: string, code: ErrorCode, what: string, 
   ],
 ];
 
-/** Wraps an error of the driver; the message names the file and no value. */
-export function sqliteError(error: unknown, path: string): OpsError {
-  if (error instanceof OpsError) return error;
-  const code = String((error as { code?: unknown }).code ?? "");
+/** An error that is about the file, not about what was asked of it; undefined: it is not one. The message names no value. */
+export function fileError(error: unknown, path: string): OpsError | undefined {
+  const code = codeOf(error);
   const known = CODES.find(([prefix]) => code.startsWith(prefix));
-  if (known) {
-    return new OpsError({
-      code: known[1],
-      engine: "sqlite",
-      message: `SQLite file ${path} ${known[2]}`,
-      hint: known[3],
-      cause: error,
-    });
-  }
-  const message = error instanceof Error ? error.message : String(error);
+  if (!known) return undefined;
   return new OpsError({
-    code: "failed",
+    code: known[1],
     engine: "sqlite",
-    message: `SQLite file ${path}: ${message}`,
+    message: `SQLite file ${path} ${known[2]}`,
+    hint: known[3],
     cause: error,
   });
 }
 
+/** Wraps an error of the driver; the message names the file and no value. */
+export function sqliteError(error: unknown, path: string): OpsError {
+  if (error instanceof OpsError) return error;
+  const known = fileError(error, path);
+  if (known) return known;
+  return new OpsError({
+    code: "failed",
+    engine: "sqlite",
+    message: `SQLite file ${path}: ${messageOf(error)}`,
+    cause: error,
+  });
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 export function isBusy(error: unknown): boolean {
-  return String((error as { code?: unknown }).code ?? "").startsWith("SQLITE_BUSY");
+  return codeOf(error).startsWith("SQLITE_BUSY");
+}
+
+/** The file cannot be opened for writing, or not as the other files beside it would need. */
+export function isUnwritable(error: unknown): boolean {
+  return /^SQLITE_(CANTOPEN|READONLY)/.test(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown } | undefined)?.code ?? "");
 }

@@ -1,107 +1,116 @@
+import { existsSync } from "node:fs";
+import type Database from "better-sqlite3";
 import type { Call } from "../../call.ts";
 import { OpsError } from "../../errors.ts";
-import type { Change, HistoryRow, Migration, MigrationTarget } from "../../migrate/port.ts";
+import type { Change, MigrationTarget } from "../../migrate/port.ts";
+import { verificationQuery } from "../../migrate/verification.ts";
+import { unitsOf } from "./blocks.ts";
+import { checkScript } from "./check.ts";
 import { type SqliteConnection, withLock } from "./connect.ts";
-import { splitSql } from "./split.ts";
+import { copyFile } from "./copy.ts";
+import { isBusy } from "./errors.ts";
+import { dumpSchema, readOccupants, readPeerHistory } from "./inspect.ts";
+import { HISTORY_TABLE, readHistory, writeRow } from "./migration-history.ts";
+import { type FileLock, withFileLock } from "./migration-lock.ts";
+import { endRuns, newRunState, type RunState, runStep } from "./migration-run.ts";
+import { isRepeatable } from "./migration-units.ts";
+import { createFile } from "./open.ts";
 
-const HISTORY_TABLE = `CREATE TABLE IF NOT EXISTS opsctl_migrations (
-  set_name        TEXT NOT NULL,
-  version         TEXT NOT NULL,
-  seq             INTEGER NOT NULL,
-  file            TEXT NOT NULL,
-  description     TEXT NOT NULL,
-  checksum        TEXT NOT NULL,
-  state           TEXT NOT NULL CHECK (state IN ('running', 'applied', 'failed', 'reverted')),
-  statement_index INTEGER NOT NULL,
-  applied_by      TEXT NOT NULL,
-  applied_at      INTEGER NOT NULL,
-  duration_ms     INTEGER NOT NULL,
-  tool_version    TEXT NOT NULL,
-  PRIMARY KEY (set_name, version)
-)`;
+/** In a file without a write-ahead log, one large transaction can keep readers out until its end. */
+const WRITE_WAIT_MS = 300_000;
+/** Shorter waits are not worth a line. */
+const QUIET_MS = 1_000;
 
 export function sqliteMigrations(connection: SqliteConnection): MigrationTarget {
+  let held: { lock: FileLock; state: RunState } | undefined;
+
+  /** A read; of a file that is not there, `missing`. */
+  async function read<T>(call: Call, missing: T, work: (database: Database.Database) => T): Promise<T> {
+    if (!existsSync(connection.path)) return missing;
+    return patiently(call, connection.path, () => work(connection.database()));
+  }
+
+  /** @throws OpsError `locked` when this process does not hold the lock any more */
+  function requireLock(): RunState {
+    if (!held) throw new Error("migrations run inside exclusively()");
+    held.lock.assertHeld();
+    return held.state;
+  }
+
   return {
     engine: "sqlite",
-
-    async history() {
-      return connection.read((database) => {
-        const table = database
-          .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'opsctl_migrations'")
-          .get();
-        if (!table) return [];
-        return database
-          .prepare<[], HistoryRow>("SELECT * FROM opsctl_migrations ORDER BY set_name, seq")
-          .all();
+    history: (call) => read(call, [], readHistory),
+    prepare: (call, _sets, dryRun) => prepare(call, connection, dryRun),
+    unavailable: async () => null,
+    occupants: (call) => read(call, [], readOccupants),
+    peerHistory: (call, format) => read(call, null, (database) => readPeerHistory(database, format)),
+    check: checkScript,
+    statements: unitsOf,
+    repeatable: isRepeatable,
+    exclusively: (call, waitMs, work) =>
+      withFileLock(call, connection.path, waitMs, async (lock) => {
+        const state = newRunState();
+        held = { lock, state };
+        try {
+          return await work();
+        } finally {
+          held = undefined;
+          endRuns(state);
+        }
+      }),
+    async run(call, step) {
+      await runStep(call, connection, step, requireLock());
+    },
+    async record(call, rows) {
+      requireLock();
+      await connection.write(call, (database) => {
+        for (const row of rows) writeRow(database, row);
       });
     },
-
-    async prepare(call): Promise<Change[]> {
-      await withLock(call, connection.path, () => connection.database().exec(HISTORY_TABLE));
-      return [];
+    async verify(call, set) {
+      const query = verificationQuery("sqlite", set);
+      if (query === null) return {};
+      return read(call, {}, (database) => database.prepare<[], Record<string, number>>(query).get()!);
     },
-
-    async unavailable() {
-      return null;
-    },
-
-    async exclusively(call, work) {
-      const database = connection.database();
-      await withLock(call, connection.path, () => database.exec("BEGIN IMMEDIATE"));
-      try {
-        const result = await work();
-        database.exec("COMMIT");
-        return result;
-      } finally {
-        if (database.inTransaction) database.exec("ROLLBACK");
-      }
-    },
-
-    async apply(_call: Call, migration: Migration, row) {
-      const startedAt = performance.now();
-      connection.read((database) => {
-        run(database, migration, connection.path);
-        database
-          .prepare(
-            `INSERT INTO opsctl_migrations VALUES (@set_name, @version, @seq, @file, @description, @checksum,
-               'applied', 0, @applied_by, @applied_at, @duration_ms, @tool_version)`,
-          )
-          .run({ ...row, duration_ms: Math.round(performance.now() - startedAt) });
-      });
-    },
-
-    statements: splitSql,
-
-    async verify(_call, set) {
-      return connection.read((database) => database.prepare(COUNTS[set]!).get() as Record<string, number>);
-    },
+    copy: (call, before) => copyFile(call, connection, before),
+    dump: (call) => dump(call),
   };
-}
 
-/** Runs a file; its errors are about the schema that is there. */
-function run(
-  database: ReturnType<SqliteConnection["database"]>,
-  { set, file, text }: Migration,
-  path: string,
-): void {
-  try {
-    database.exec(text);
-  } catch (error) {
-    if (!/^(no such column|table .* has|there is already)/.test((error as Error).message)) throw error;
+  async function dump(call: Call): Promise<string> {
+    const text = await read(call, null, dumpSchema);
+    if (text !== null) return text;
     throw new OpsError({
-      code: "failed",
+      code: "not_found",
       engine: "sqlite",
-      message: `SQLite file ${path}: ${set}/${file} cannot be applied: ${(error as Error).message}`,
-      hint: "tables of these names that opsctl did not make are in the way; name another file by OPSCTL_DB",
-      cause: error,
+      message: `SQLite file ${connection.path} does not exist`,
+      hint: "check the path",
     });
   }
 }
 
-/** What `verify` counts, by set. */
-const COUNTS: Readonly<Record<string, string>> = {
-  memory: `SELECT (SELECT documents FROM memori_statistics) AS records, (SELECT count(*) FROM memori_events) AS events,
-     (SELECT count(*) FROM memori_agents) AS agents, (SELECT count(*) FROM memori_terms) AS terms,
-     (SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name LIKE 'memori_%') AS indexes`,
-  state: "SELECT count(*) AS queued FROM opsctl_journal_targets",
-};
+/** Makes the file and the table of the history. */
+async function prepare(call: Call, connection: SqliteConnection, dryRun: boolean): Promise<Change[]> {
+  const { path } = connection;
+  const change: Change = { name: `file ${path}`, before: null, after: "created" };
+  if (dryRun) return existsSync(path) ? [] : [change];
+  const isNew = createFile(connection);
+  await patiently(call, path, () => connection.database().exec(HISTORY_TABLE));
+  return isNew ? [change] : [];
+}
+
+/** Waits for another process to finish its write, and says so. */
+function patiently<T>(call: Call, path: string, attempt: () => T): Promise<T> {
+  let reportAt = performance.now() + QUIET_MS;
+  const reporting = () => {
+    try {
+      return attempt();
+    } catch (error) {
+      if (isBusy(error) && performance.now() > reportAt) {
+        reportAt = Number.POSITIVE_INFINITY;
+        call.log("WARNING", `waiting: another process is writing to the SQLite file ${path}`);
+      }
+      throw error;
+    }
+  };
+  return withLock(call, path, reporting, WRITE_WAIT_MS);
+}
