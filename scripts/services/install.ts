@@ -40,6 +40,12 @@ const NEEDS: Need[] = [
   { name: "Maven (mvn)", packages: ["maven"], missing: (tools) => !tools.neo4jLib && !onPath("mvn") },
   { name: "the sqlite3 command", packages: ["sqlite3"], missing: (tools) => !tools.sqlite3 },
   { name: "the jq command", packages: ["jq"], missing: (tools) => !tools.jq },
+  {
+    name: "PgBouncer",
+    packages: ["pgbouncer"],
+    service: "pgbouncer",
+    missing: (tools) => !tools.pgbouncer,
+  },
 ];
 
 /**

@@ -61,8 +61,8 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   });
 }
 
-/** PostgreSQL refuses to run as root; everybody else runs it as himself. */
-async function serverUser(): Promise<User | undefined> {
+/** PostgreSQL and PgBouncer refuse to run as root; everybody else runs them as himself. */
+export async function serverUser(): Promise<User | undefined> {
   if (!isRoot()) return undefined;
   for (const name of ["postgres", "nobody"]) {
     const [uid, gid] = await Promise.all([run("id", ["-u", name]), run("id", ["-g", name])]);

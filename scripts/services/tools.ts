@@ -21,13 +21,15 @@ export interface Tools {
   neo4jLib?: string;
   sqlite3?: string;
   jq?: string;
+  pgbouncer?: string;
 }
 
 /** What is there, undefined for what is not or is too old. Takes about 0.2 s. */
 export async function findTools(): Promise<Tools> {
   const [postgres, redisServer, java] = await Promise.all([findPostgres(), findRedis(), findJava()]);
   const neo4jLib = existsSync(neo4jLibDir()) ? neo4jLibDir() : undefined;
-  return { postgres, redisServer, java, neo4jLib, sqlite3: onPath("sqlite3"), jq: onPath("jq") };
+  const [sqlite3, jq, pgbouncer] = ["sqlite3", "jq", "pgbouncer"].map(onPath);
+  return { postgres, redisServer, java, neo4jLib, sqlite3, jq, pgbouncer };
 }
 
 /** Where the Neo4j jars are or will be. */

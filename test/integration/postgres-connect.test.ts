@@ -13,8 +13,8 @@ import { postgres } from "../../src/engines/postgres/engine.ts";
 import { postgresMemory } from "../../src/engines/postgres/memory.ts";
 import { postgresMigrations } from "../../src/engines/postgres/migrations.ts";
 import { OpsError } from "../../src/errors.ts";
-import { applySets } from "../../src/migrate/runner.ts";
-import { setsOf } from "../../src/migrate/sets.ts";
+import { defaultSets } from "../../src/migrate/sets.ts";
+import { applySets } from "../../src/migrate/shipped.ts";
 import { remember } from "../contract/memory-store.ts";
 import { HANGS_MS, testCall } from "../support/calls.ts";
 import { startProxy, type TestProxy } from "../support/proxy.ts";
@@ -34,7 +34,7 @@ beforeAll(async () => {
   server = { host: url.hostname, port: Number(url.port) };
   proxy = await startProxy({ target: server });
   const connection = await open({}, { connectMs: 5000, queryMs: 30_000, poolSize: 2 });
-  await applySets(testCall(), postgresMigrations(connection), setsOf("postgres"), false);
+  await applySets(testCall(), postgresMigrations(connection), defaultSets("postgres"), false);
 });
 afterAll(async () => {
   for (const connection of opened) await connection.close();

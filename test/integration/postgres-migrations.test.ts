@@ -3,17 +3,15 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectPostgres, type PostgresConnection } from "../../src/engines/postgres/connect.ts";
 import { postgresMigrations } from "../../src/engines/postgres/migrations.ts";
-import { splitSql } from "../../src/engines/postgres/split.ts";
 import type { OpsError } from "../../src/errors.ts";
 import { shippedMigrations } from "../../src/migrate/files.ts";
-import type { Migration } from "../../src/migrate/port.ts";
-import { applySets } from "../../src/migrate/runner.ts";
-import { setsOf } from "../../src/migrate/sets.ts";
+import { defaultSets, setsOf } from "../../src/migrate/sets.ts";
+import { applySets } from "../../src/migrate/shipped.ts";
 import { testCall } from "../support/calls.ts";
 import { postgresDatabase, type TestDatabase } from "../support/servers.ts";
 
 const LIMITS = { connectMs: 5000, queryMs: 20_000, poolSize: 2 };
-const SETS = setsOf("postgres");
+const SETS = defaultSets("postgres");
 const suffix = randomBytes(4).toString("hex");
 
 let base: TestDatabase;
@@ -69,21 +67,6 @@ async function withUser(options: string, work: (user: string) => Promise<void>):
   }
 }
 
-const migration = (text: string, version = "V001"): Migration => ({
-  set: "test",
-  version,
-  seq: Number(version.slice(1)),
-  file: `${version}-test-up.sql`,
-  description: "test",
-  checksum: "sha256:0",
-  text,
-});
-
-const rowOf = ({ set, version, seq, file, description, checksum }: Migration) => {
-  const fields = { applied_by: "t@h", applied_at: 1, tool_version: "0" };
-  return { set_name: set, version, seq, file, description, checksum, ...fields };
-};
-
 const failure = (work: Promise<unknown>): Promise<OpsError> =>
   work.then(
     () => Promise.reject(new Error("it did not fail")),
@@ -127,6 +110,21 @@ describe("PostgreSQL: init", () => {
     });
   });
 
+  it("names an extension that several sets use once", async () => {
+    await withNewName(async (name) => {
+      const target = postgresMigrations(await open({ database: name }));
+      for (const dryRun of [true, false]) {
+        const { changes, sets } = await applySets(testCall(), target, setsOf("postgres"), dryRun);
+        expect(changes.map((change) => change.name)).toEqual([
+          `database ${name}`,
+          "extension pg_trgm",
+          "extension vector",
+        ]);
+        expect(new Set(sets.map(({ state }) => state))).toEqual(new Set([dryRun ? "planned" : "applied"]));
+      }
+    });
+  });
+
   it("lets several start at once on a server without the database", async () => {
     await withNewName(async (name) => {
       const targets = [];
@@ -166,10 +164,10 @@ describe("PostgreSQL: init", () => {
   it("ships files that plain psql runs", async () => {
     await withNewName(async (name) => {
       await sql(`CREATE DATABASE ${name}`);
-      for (const { set } of SETS) {
-        for (const { text } of shippedMigrations("postgres", set)) {
+      for (const { set } of setsOf("postgres")) {
+        for (const { up } of shippedMigrations("postgres", set).migrations) {
           const args = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", urlOf({ database: name }).href];
-          execFileSync("psql", args, { input: text, stdio: ["pipe", "pipe", "pipe"] });
+          execFileSync("psql", args, { input: up.text, stdio: ["pipe", "pipe", "pipe"] });
         }
       }
       const rows = await sql(
@@ -178,97 +176,5 @@ describe("PostgreSQL: init", () => {
       );
       expect(rows).toEqual([{ n: 0 }]);
     });
-  });
-});
-
-describe("PostgreSQL: migrations", () => {
-  it("keeps nothing of a file that fails, and names its line", async () => {
-    const target = postgresMigrations(admin);
-    await target.prepare(testCall(), [], false);
-    const broken = migration("CREATE TABLE half (a int);\n\nCREATE TABEL other (a int);");
-    const error = await failure(target.apply(testCall(), broken, rowOf(broken)));
-    expect(error.code).toBe("failed");
-    expect(error.message).toContain("test/V001-test-up.sql line 3: syntax error");
-    expect(await sql("SELECT to_regclass('half') AS half")).toEqual([{ half: null }]);
-    expect((await target.history(testCall())).filter((row) => row.set_name === "test")).toEqual([]);
-  });
-
-  it("keeps values out of the error and settings out of later queries", async () => {
-    const target = postgresMigrations(admin);
-    await target.prepare(testCall(), [], false);
-    const secret = migration("CREATE TABLE t (a int UNIQUE); INSERT INTO t SELECT 'canary'::text::int");
-    const error = await failure(target.apply(testCall(), secret, rowOf(secret)));
-    expect(error.message).toContain("SQLSTATE 22P02");
-    expect(`${error.message}${error.stack}${error.hint}`).not.toContain("canary");
-    const good = migration(
-      "CREATE SCHEMA elsewhere; SET search_path = elsewhere; CREATE TABLE t (a int);",
-      "V002",
-    );
-    await target.apply(testCall(), good, rowOf(good));
-    expect((await target.history(testCall())).find((row) => row.version === "V002")?.state).toBe("applied");
-    expect(await sql("SHOW search_path")).not.toEqual([{ search_path: "elsewhere" }]);
-  });
-
-  it("lets one runner work at a time and names the one who does", async () => {
-    const [one, two] = [postgresMigrations(admin), postgresMigrations(await open({}))];
-    await one.exclusively(testCall(), async () => {
-      const startedAt = performance.now();
-      const error = await failure(two.exclusively(testCall(1500), async () => {}));
-      expect(error.code).toBe("locked");
-      expect(error.message).toMatch(/backend \d+ \(opsctl, for \d+ s\)/);
-      expect(performance.now() - startedAt).toBeLessThan(2000);
-    });
-    expect(await two.exclusively(testCall(), async () => "done")).toBe("done");
-    await expect(
-      one.exclusively(testCall(), () => Promise.reject(new Error("of the work"))),
-    ).rejects.toThrow();
-    expect(await two.exclusively(testCall(), async () => "again")).toBe("again");
-  });
-
-  it("applies nothing more once the connection with the lock is gone", async () => {
-    const target = postgresMigrations(await open({}));
-    const late = migration("CREATE TABLE late (a int)", "V003");
-    const error = await failure(
-      target.exclusively(testCall(), async () => {
-        await sql(
-          `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database =
-             (SELECT oid FROM pg_database WHERE datname = current_database())`,
-        );
-        await target.apply(testCall(), late, rowOf(late));
-      }),
-    );
-    expect(error.message).toContain("migration lock");
-    expect(await sql("SELECT to_regclass('late') AS late")).toEqual([{ late: null }]);
-  });
-});
-
-describe("PostgreSQL: statements of a script", () => {
-  it("splits at semicolons outside quotes, dollar quotes and nested comments", () => {
-    const script = `-- a; comment
-SELECT 'it''s; fine', E'back\\'; slash', "odd;name"; /* one ; /* two ; */ three ; */
-CREATE FUNCTION f() RETURNS int AS $body$ BEGIN RETURN 1; END $body$ LANGUAGE plpgsql;
-DO $$ BEGIN PERFORM $1$;$1$; END $$;
-SELECT a$b$c FROM t;;
-SELECT 1 -- the end`;
-    expect(splitSql(script)).toEqual([
-      `SELECT 'it''s; fine', E'back\\'; slash', "odd;name"`,
-      "CREATE FUNCTION f() RETURNS int AS $body$ BEGIN RETURN 1; END $body$ LANGUAGE plpgsql",
-      "DO $$ BEGIN PERFORM $1$;$1$; END $$",
-      "SELECT a$b$c FROM t",
-      "SELECT 1",
-    ]);
-  });
-
-  it("survives scripts that end in the middle of something", () => {
-    for (const open of ["'", '"', "E'\\", "$$", "$a$", "/*", "/* /* */", "--"]) {
-      expect(splitSql(`SELECT 1; SELECT ${open} x`)[0]).toBe("SELECT 1");
-    }
-  });
-
-  it("splits the shipped files into what they hold", () => {
-    const statements = SETS.flatMap(({ set }) => shippedMigrations("postgres", set)).flatMap(({ text }) =>
-      splitSql(text),
-    );
-    expect(statements.every((statement) => /^(CREATE|INSERT|DO) /.test(statement))).toBe(true);
   });
 });

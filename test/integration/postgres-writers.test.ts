@@ -4,8 +4,8 @@ import { postgresMemory } from "../../src/engines/postgres/memory.ts";
 import { postgresMigrations } from "../../src/engines/postgres/migrations.ts";
 import { MAX_TOKEN_BYTES } from "../../src/memory/analyze.ts";
 import type { PreparedWrite } from "../../src/memory/port.ts";
-import { applySets } from "../../src/migrate/runner.ts";
-import { setsOf } from "../../src/migrate/sets.ts";
+import { defaultSets } from "../../src/migrate/sets.ts";
+import { applySets } from "../../src/migrate/shipped.ts";
 import { remember } from "../contract/memory-store.ts";
 import { testCall } from "../support/calls.ts";
 import { postgresDatabase, type TestDatabase } from "../support/servers.ts";
@@ -18,7 +18,7 @@ beforeAll(async () => {
   const target = { engine: "postgres" as const, url: database.url, shown: "", identity: "" };
   const limits = { connectMs: 5000, queryMs: 30_000, poolSize: 2 };
   connections = await Promise.all(Array.from({ length: 4 }, () => connectPostgres(target, limits)));
-  await applySets(testCall(), postgresMigrations(connections[0]!), setsOf("postgres"), false);
+  await applySets(testCall(), postgresMigrations(connections[0]!), defaultSets("postgres"), false);
 });
 afterAll(async () => {
   await Promise.all(connections.map((connection) => connection.close()));

@@ -24,45 +24,72 @@ const types: PoolConfig["types"] = {
     oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format as "text")) as never,
 };
 
+/** A target's parts. Holds the password. */
+export interface Address {
+  /** Name, IP address or folder of the socket. */
+  host: string;
+  port: number;
+  user: string;
+  password: string;
+  database: string;
+  parameters: URLSearchParams;
+}
+
+export function addressOf(target: Target): Address {
+  const url = new URL(target.url);
+  const host = url.searchParams.get("host") ?? (decodeURIComponent(url.hostname) || "localhost");
+  return {
+    host: host.replace(/^\[(.*)\]$/, "$1"),
+    port: Number(url.port || 5432),
+    user: target.username ?? decodeURIComponent(url.username),
+    password: target.password ?? decodeURIComponent(url.password),
+    database: target.database ?? decodeURIComponent(url.pathname.slice(1)),
+    parameters: url.searchParams,
+  };
+}
+
 /**
  * Turns a target into the driver's settings, every one explicit: what is left open, the driver takes from PG…
  * variables. `sockets` receives each socket that the driver opens, so that closing never depends on a
- * server's answer.
+ * server's answer. `isBare` leaves limits on statements out of the greeting: poolers refuse it with them.
  * @throws OpsError `usage` for an unknown sslmode or a certificate file that cannot be read
  */
-export function parseTarget(target: Target, limits: Limits, sockets: Set<Socket>): ParsedTarget {
-  const url = new URL(target.url);
-  const host = url.searchParams.get("host") ?? (decodeURIComponent(url.hostname) || "localhost");
-  const port = Number(url.port || 5432);
-  const user = target.username ?? decodeURIComponent(url.username);
-  const password = target.password ?? decodeURIComponent(url.password);
-  const database = target.database ?? decodeURIComponent(url.pathname.slice(1));
+export function parseTarget(
+  target: Target,
+  limits: Limits,
+  sockets: Set<Socket>,
+  isBare: boolean,
+): ParsedTarget {
+  const { host, port, user, password, database, parameters } = addressOf(target);
   const isPath = host.startsWith("/");
-  const statementMs = Math.ceil(limits.queryMs - Math.min(250, limits.queryMs / 10));
+  const address = isPath ? `${host}/.s.PGSQL.${port}` : `${host.includes(":") ? `[${host}]` : host}:${port}`;
   return {
-    where: { address: isPath ? `${host}/.s.PGSQL.${port}` : `${host}:${port}`, database, user },
+    where: { address, database, user },
     config: {
-      host: host.replace(/^\[(.*)\]$/, "$1"),
+      host,
       port,
       user,
       // a function: an empty string would send the driver to PGPASSWORD
       password: () => password,
       database,
-      ssl: isPath ? false : tlsOptions(url.searchParams),
-      options: url.searchParams.get("options") ?? undefined,
+      ssl: isPath ? false : tlsOptions(parameters),
+      options: parameters.get("options") ?? undefined,
       application_name: "opsctl",
       max: limits.poolSize,
       connectionTimeoutMillis: limits.connectMs,
-      // the server gives up first, so that its reason arrives; lock_timeout first of all, so that a lock is
-      // called a lock
-      statement_timeout: statementMs,
-      lock_timeout: Math.ceil(statementMs * 0.8),
+      ...(isBare ? {} : statementLimits(limits)),
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
       types,
       stream: () => trackedSocket(sockets),
     },
   };
+}
+
+/** The server gives up first, so that its reason arrives; lock_timeout first of all, so that a lock is called a lock. */
+function statementLimits({ queryMs }: Limits): Pick<PoolConfig, "statement_timeout" | "lock_timeout"> {
+  const statementMs = Math.ceil(queryMs - Math.min(250, queryMs / 10));
+  return { statement_timeout: statementMs, lock_timeout: Math.ceil(statementMs * 0.8) };
 }
 
 function trackedSocket(sockets: Set<Socket>): Socket {

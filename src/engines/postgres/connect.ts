@@ -5,8 +5,9 @@ import type { Call } from "../../call.ts";
 import type { Limits, Target } from "../../config/targets.ts";
 import type { OpsError } from "../../errors.ts";
 import type { Connection } from "../engine.ts";
-import { parseTarget, type Where } from "./config.ts";
+import { addressOf, parseTarget, type Where } from "./config.ts";
 import { type Phase, postgresError, sqlState } from "./errors.ts";
+import { libpqEnvironment } from "./libpq.ts";
 import {
   ClientSession,
   type LentSession,
@@ -38,6 +39,13 @@ export interface PostgresConnection extends Connection {
   lend(call: Call): Promise<LentSession>;
   /** Another connection to the same server, to `database` when given. Whoever asks closes it. */
   sibling(database?: string): PostgresConnection;
+  /**
+   * The same database without limits on statements in the greeting, which poolers refuse: `limits.queryMs` bounds the wait for an answer all
+   * the same. Closed with this one; its siblings are bare too.
+   */
+  bare(): PostgresConnection;
+  /** PG… variables for the programs of PostgreSQL (undefined: must not be set). They hold the password. */
+  environment(): Record<string, string | undefined>;
   /** The OpsError for what `work` threw. */
   explain(error: unknown, phase?: Phase): OpsError;
 }
@@ -54,13 +62,16 @@ class PostgresPool implements PostgresConnection {
   readonly #server: Server;
   readonly #pool: pg.Pool;
   readonly #sockets = new Set<Socket>();
+  readonly #isBare: boolean;
+  #bare: PostgresPool | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(target: Target, limits: Limits) {
-    const { where, config } = parseTarget(target, limits, this.#sockets);
+  constructor(target: Target, limits: Limits, isBare = false) {
+    const { where, config } = parseTarget(target, limits, this.#sockets, isBare);
     this.where = where;
     this.limits = limits;
     this.#target = target;
+    this.#isBare = isBare;
     this.#server = { host: config.host!, port: config.port!, hasTls: config.ssl !== false };
     this.#pool = new pg.Pool(config);
     // an idle connection that breaks ends the process when nobody listens (node-postgres #2386); the pool has
@@ -73,7 +84,18 @@ class PostgresPool implements PostgresConnection {
   }
 
   sibling(database?: string): PostgresConnection {
-    return new PostgresPool({ ...this.#target, database: database ?? this.where.database }, this.limits);
+    const target = { ...this.#target, database: database ?? this.where.database };
+    return new PostgresPool(target, this.limits, this.#isBare);
+  }
+
+  bare(): PostgresConnection {
+    if (this.#isBare) return this;
+    this.#bare ??= new PostgresPool(this.#target, this.limits, true);
+    return this.#bare;
+  }
+
+  environment(): Record<string, string | undefined> {
+    return libpqEnvironment(addressOf(this.#target));
   }
 
   async query<R extends object = Row>(call: Call, text: string, params?: readonly unknown[]): Promise<R[]> {
@@ -146,7 +168,7 @@ class PostgresPool implements PostgresConnection {
 
   /** Says goodbye to the server for at most half a second, then drops what is left. */
   close(): Promise<void> {
-    this.#closing ??= this.#goodbye();
+    this.#closing ??= Promise.all([this.#goodbye(), this.#bare?.close()]).then(() => {});
     return this.#closing;
   }
 

@@ -96,12 +96,16 @@ export function postgresError(error: unknown, where: Where, phase: Phase): OpsEr
     cause: error instanceof TypeError || error instanceof RangeError ? error : undefined,
   });
   const state = sqlState(error);
-  if (state !== undefined) states.set(rebuilt, state);
+  if (state !== undefined) rememberState(rebuilt, state);
   return rebuilt;
 }
 
 /** SQLSTATEs of rebuilt errors, for the code in this folder that acts on them. */
 const states = new WeakMap<OpsError, string>();
+
+export function rememberState(rebuilt: OpsError, state: string): void {
+  states.set(rebuilt, state);
+}
 
 function describe(error: unknown, where: Where, phase: Phase): Known {
   const state = sqlState(error);
@@ -155,11 +159,16 @@ function ofState(state: string, error: ServerError, where: Where): Known {
   const known = STATES[state]?.(where);
   if (known) return known;
   if (state.startsWith("08")) return unreachable(`lost the connection (${state})`);
-  const what = `refused the statement: ${statementProblem(state, error, NAME_STATES.has(state))}`;
+  const names = [error.table && `table ${error.table}`, error.constraint && `constraint ${error.constraint}`];
+  const problem = NAME_STATES.has(state) ? error.message : names.filter(Boolean).join(", ");
+  const what = `refused the statement: ${problem === "" ? "" : `${problem} `}(SQLSTATE ${state})`;
   return { code: "failed", what, hint: state === "42P01" ? INIT : undefined };
 }
 
-/** Unknown and taken names of tables, columns, functions and types: their messages hold nothing else. */
+/**
+ * Unknown and taken names of tables, columns, functions and types: their messages hold nothing else. Other messages hold values (a syntax
+ * error in a tsquery shows what was searched).
+ */
 const NAME_STATES: ReadonlySet<string> = new Set([
   "42P01",
   "42703",
@@ -169,17 +178,6 @@ const NAME_STATES: ReadonlySet<string> = new Set([
   "42701",
   "42710",
 ]);
-
-/**
- * What is wrong with a statement: the server's message where it `mayQuote` (a file of migrations, whose text
- * is no secret), else only the names that the error carries, because other messages hold values (a syntax
- * error in a tsquery shows what was searched).
- */
-export function statementProblem(state: string, error: ServerError, mayQuote: boolean): string {
-  const names = [error.table && `table ${error.table}`, error.constraint && `constraint ${error.constraint}`];
-  const what = mayQuote ? error.message : names.filter(Boolean).join(", ");
-  return what === "" ? `SQLSTATE ${state}` : `${what} (SQLSTATE ${state})`;
-}
 
 /** The SQLSTATE of an error that the server sent, rebuilt or not; undefined for every other error. */
 export function sqlState(error: unknown): string | undefined {

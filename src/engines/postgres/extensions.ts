@@ -8,6 +8,7 @@ import { sqlState } from "./errors.ts";
 const EXTENSIONS: Readonly<Record<string, { name: string; required: boolean }>> = {
   memory: { name: "pg_trgm", required: false },
   vectors: { name: "vector", required: true },
+  embeddings: { name: "vector", required: true },
 };
 
 interface ExtensionState {
@@ -77,6 +78,8 @@ async function prepareIn(
     const { isInstalled, obstacle } = await stateOf(connection, call, name, isNew);
     if (isInstalled) continue;
     if (obstacle !== null) call.log("WARNING", `PostgreSQL: ${obstacle}; the set "${set}" does without it`);
+    // planned for another set already
+    else if (dryRun && changes.some((change) => change.name === `extension ${name}`)) continue;
     else if (dryRun || (await install(connection, call, name))) {
       changes.push({ name: `extension ${name}`, before: null, after: "created" });
     }

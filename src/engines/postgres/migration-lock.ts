@@ -2,118 +2,214 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Call, throwIfAborted } from "../../call.ts";
 import { OpsError } from "../../errors.ts";
 import type { PostgresConnection } from "./connect.ts";
-import type { LentSession, Session } from "./session.ts";
+import { sqlState } from "./errors.ts";
+import { type Ask, ensureHistory } from "./migration-history.ts";
+import { describeHolder, endHint, lockHolder } from "./migration-holders.ts";
+import { Keeper } from "./migration-keeper.ts";
+import type { LentSession } from "./session.ts";
+
+type Key = readonly [number, number];
 
 /** "opsc", "migr": the two halves of the advisory lock's key. It belongs to one database. */
-const KEY = [0x6f707363, 0x6d696772] as const;
-const MAX_WAIT_MS = 60_000;
+const LOCK: Key = [0x6f707363, 0x6d696772];
+/**
+ * "opsc", "work": held by the session that runs the files. When its client is killed, the server frees the lock at once but goes on with the
+ * statement: who comes next waits for that one too.
+ */
+const WORK: Key = [0x6f707363, 0x776f726b];
 const POLL_MS = 200;
+/** How often the log says who is waited for. */
+const REPORT_MS = 10_000;
+/** Left of a call's time to ask who holds the lock. */
 const RESERVE_MS = 500;
 
-export interface MigrationLock {
-  /** @throws OpsError `failed` when the connection that held the lock has gone: somebody else may work now */
-  assertHeld(): Promise<void>;
+/** A server notices within a second that its client was killed, instead of when the statement ends (PostgreSQL 14 and newer). */
+const CHECK_CLIENT = "client_connection_check_interval";
+const KEEPALIVE =
+  "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
+
+/** What the holder of the lock works with. */
+export interface Held {
+  keeper: Keeper;
+  /** Runs the files. */
+  session: LentSession;
+  /** Process id of the backend behind `session`, which a pooler's greeting does not tell. */
+  pid: number;
+  /** The history's table with its schema. */
+  table: string;
+  /** Statements that give the session the settings that every file begins with. */
+  reset: string;
+  /** Nothing has changed them since. */
+  isFresh: boolean;
 }
 
+/** Everything that a file may leave behind in its session. Locks of the session stay: ours is among them. */
+const RESET =
+  "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES";
+
 /**
- * Runs `work` while this process holds the lock. It hangs on a connection of its own, outside any
- * transaction, and is tried for again and again: a blocking wait keeps a snapshot, and behind a pooler it
- * strands the lock (authentik #23876, tern #146).
- * @throws OpsError `locked` after 60 s, or what is left of the call
+ * Runs `work` while this process holds the lock. It hangs on a session of its own, outside any transaction, and is tried for again and
+ * again: a blocking wait keeps a snapshot, which CREATE INDEX CONCURRENTLY waits for.
+ * @param server a bare connection
+ * @param refusePooler throws when the session's backend is not its own
+ * @throws OpsError `locked` after `waitMs`, or what is left of the call
  */
 export async function withMigrationLock<T>(
-  connection: PostgresConnection,
+  server: PostgresConnection,
   call: Call,
-  work: (lock: MigrationLock) => Promise<T>,
+  waitMs: number,
+  refusePooler: (session: LentSession) => Promise<void>,
+  work: (held: Held) => Promise<T>,
 ): Promise<T> {
-  const keeper = connection.sibling();
+  const deadline = performance.now() + Math.min(waitMs, call.remainingMs() - RESERVE_MS);
+  const own = server.sibling();
   try {
-    const session = await keeper.lend(call);
+    const guard = await own.lend(call);
+    await refusePooler(guard).catch((error) => {
+      guard.release(true);
+      throw error;
+    });
+    const keeper = new Keeper(own, guard);
     try {
-      await acquire(keeper, session, call);
-      return await work({ assertHeld: () => assertHeld(keeper, session) });
+      const settings = await settingsOf(keeper);
+      await keeper.ask(settings);
+      await claim(server, call, keeper, keeper.ask, LOCK, deadline);
+      await keeper.settle();
+      const table = await ensureHistory(keeper.ask);
+      const reset = `${RESET}; ${settings}`;
+      const result = await withWorker(server, call, { keeper, table, reset }, deadline, work);
+      await unlock(call, keeper);
+      return result;
     } finally {
-      // ends the connection, and with it the lock, also when nobody answers any more
-      session.release(true);
+      keeper.end();
     }
   } finally {
-    await keeper.close();
+    await own.close();
   }
 }
 
-async function acquire(keeper: PostgresConnection, session: LentSession, call: Call): Promise<void> {
+/** The session that runs the files: the one that has read the history before. It ends afterwards, whatever it was left as. */
+async function withWorker<T>(
+  server: PostgresConnection,
+  call: Call,
+  held: Pick<Held, "keeper" | "table" | "reset">,
+  deadline: number,
+  work: (held: Held) => Promise<T>,
+): Promise<T> {
+  const session = await server.lend(call);
   try {
-    await refusePooler(keeper, session);
-    await pollForLock(keeper, session, call);
-  } catch (error) {
-    throw keeper.explain(error);
+    const ask: Ask = (text, params) =>
+      session.query<never>(text, params).catch((error) => {
+        throw server.explain(error);
+      });
+    await refuseOldStrings(server, ask);
+    const rows = await ask<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+    await claim(server, call, held.keeper, ask, WORK, deadline);
+    return await work({ ...held, session, pid: rows[0]!.pid, isFresh: false });
+  } finally {
+    session.release(true);
   }
 }
 
-/** Leaves time to ask who holds it before the call is over. */
-async function pollForLock(keeper: PostgresConnection, session: LentSession, call: Call): Promise<void> {
-  const deadline = performance.now() + Math.min(call.remainingMs() - RESERVE_MS, MAX_WAIT_MS);
-  for (;;) {
-    const rows = await session.query<{ locked: boolean }>(
-      "SELECT pg_try_advisory_lock($1, $2) AS locked",
-      KEY,
+/** SQL of one row when that backend holds the lock, else of none. */
+export function lockRow(backend: number): string {
+  return (
+    `SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND pid = ${backend} ` +
+    `AND classid = ${LOCK[0]} AND objid = ${LOCK[1]} AND objsubid = 2`
+  );
+}
+
+/** Not every server and platform can look after its clients. */
+async function settingsOf(keeper: Keeper): Promise<string> {
+  try {
+    const rows = await keeper.ask(
+      `SELECT set_config($1, '1s', false) WHERE current_setting($1, true) IS NOT NULL`,
+      [CHECK_CLIENT],
     );
-    if (rows[0]!.locked) return;
-    if (performance.now() + POLL_MS > deadline) throw await lockedError(keeper, session);
-    await delay(POLL_MS);
-    throwIfAborted(call);
+    return rows.length === 0 ? KEEPALIVE : `SET ${CHECK_CLIENT} = '1s'; ${KEEPALIVE}`;
+  } catch (error) {
+    if (sqlState(error) === "22023") return KEEPALIVE;
+    throw error;
   }
 }
 
-/**
- * A pooler may hand every statement to another backend: a session's lock would be anybody's (PgBouncer #945,
- * #102).
- */
-async function refusePooler({ where }: PostgresConnection, session: Session): Promise<void> {
-  const rows = await session.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
-  if (rows[0]!.pid === session.pid) return;
+/** Files are split as the SQL standard reads strings; a server that reads them otherwise would find other statements in them. */
+async function refuseOldStrings({ where }: PostgresConnection, ask: Ask): Promise<void> {
+  const rows = await ask<{ setting: string }>(
+    "SELECT current_setting('standard_conforming_strings') AS setting",
+  );
+  if (rows[0]!.setting === "on") return;
   throw new OpsError({
     code: "failed",
     engine: "postgres",
-    message: `PostgreSQL at ${where.address} is behind a pooler, where a migration lock protects nothing`,
-    hint: "name the server itself in DATABASE_URL for init and migrate",
+    message: `standard_conforming_strings is off for the user "${where.user}" in "${where.database}": its files cannot be told into statements`,
+    hint: `ALTER ROLE "${where.user}" SET standard_conforming_strings = on, and write backslash escapes as E'…'`,
   });
 }
 
-/** The lock lives exactly as long as its session: one that answers still holds it. */
-async function assertHeld({ where }: PostgresConnection, session: Session): Promise<void> {
-  try {
-    await session.query("SELECT 1");
-  } catch (error) {
-    if (error instanceof OpsError) throw error;
-    throw new OpsError({
-      code: "failed",
-      engine: "postgres",
-      message: `PostgreSQL at ${where.address} ended the connection that held the migration lock`,
-      hint: "run the command again: it goes on where this one stopped",
-    });
+/** Leaves time to ask who holds it before the call is over. */
+async function claim(
+  server: PostgresConnection,
+  call: Call,
+  keeper: Keeper,
+  ask: Ask,
+  key: Key,
+  deadline: number,
+): Promise<void> {
+  const startedAt = performance.now();
+  for (let reportAt = startedAt; ; ) {
+    const rows = await ask<{ locked: boolean }>("SELECT pg_try_advisory_lock($1, $2) AS locked", key);
+    if (rows[0]!.locked) return;
+    const now = performance.now();
+    if (now + POLL_MS > deadline) throw await lockedError(server, keeper, key, now - startedAt);
+    if (now >= reportAt) {
+      reportAt += REPORT_MS;
+      const { what } = await describe(server, keeper, key);
+      call.log("WARNING", `PostgreSQL: waiting for ${what}`);
+    }
+    await delay(POLL_MS, undefined, { signal: call.signal }).catch(() => throwIfAborted(call));
   }
 }
 
-async function lockedError({ where }: PostgresConnection, session: Session): Promise<OpsError> {
-  const rows = await session.query<{ pid: number; application: string | null; seconds: number | null }>(
-    `SELECT l.pid, a.application_name AS application,
-       extract(epoch FROM now() - a.backend_start)::float8 AS seconds
-     FROM pg_locks l JOIN pg_database d ON d.oid = l.database LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND d.datname = current_database()
-       AND l.classid = $1::bigint::oid AND l.objid = $2::bigint::oid`,
-    KEY,
-  );
-  const holder = rows[0];
-  const who = holder
-    ? `backend ${holder.pid} (${holder.application || "unnamed"}, for ${Math.round(holder.seconds ?? 0)} s)`
-    : "a session that has just ended";
+async function describe(
+  { where }: PostgresConnection,
+  keeper: Keeper,
+  key: Key,
+): Promise<{ what: string; hint: string }> {
+  const holder = await lockHolder(keeper.ask, key);
+  const place = `"${where.database}" at ${where.address}`;
+  if (!holder) return { what: `a session in ${place} that has just ended`, hint: "run the command again" };
+  const who = describeHolder(holder);
+  const what =
+    key === LOCK
+      ? `another migration in ${place}: ${who} holds the lock`
+      : `a statement of an earlier run in ${place}, whose client is gone: ${who} still works on it`;
+  return { what, hint: endHint(holder) };
+}
+
+async function lockedError(
+  server: PostgresConnection,
+  keeper: Keeper,
+  key: Key,
+  waitedMs: number,
+): Promise<OpsError> {
+  const { what, hint } = await describe(server, keeper, key);
   return new OpsError({
     code: "locked",
     engine: "postgres",
-    message: `another migration runs in "${where.database}" at ${where.address}: ${who} holds the lock`,
-    hint: holder
-      ? `wait for it, or end it: SELECT pg_terminate_backend(${holder.pid})`
-      : "run the command again",
+    message: `waited ${Math.round(waitedMs / 1000)} s for ${what}`,
+    hint,
   });
+}
+
+/** Gives the lock back before the session ends, which tells whether it was ours until now. */
+async function unlock(call: Call, keeper: Keeper): Promise<void> {
+  const rows = await keeper
+    .tell<{ unlocked: boolean }>("SELECT pg_advisory_unlock($1, $2) AS unlocked", LOCK)
+    .catch(() => []);
+  if (rows[0]?.unlocked) return;
+  call.log(
+    "WARNING",
+    "PostgreSQL: the migration lock was lost before the end; another run may have worked meanwhile",
+  );
 }

@@ -1,10 +1,13 @@
 import { connect as connectSocket } from "node:net";
-import type { PoolClient } from "pg";
+import pg, { type PoolClient } from "pg";
 import { abortError, type Call } from "../../call.ts";
 import { NoAnswer } from "./errors.ts";
 
 /** Time that a request to cancel may take. */
 const CANCEL_MS = 500;
+
+/** Bytes of one message of copied rows. */
+const COPY_CHUNK = 1 << 18;
 
 /** Where a request to cancel goes. */
 export interface Server {
@@ -15,18 +18,41 @@ export interface Server {
 
 export type Row = Record<string, unknown>;
 
+export interface QueryOptions {
+  /** Bounds the wait for the answer, ms; null: nothing does. Default: limits.queryMs. */
+  timeoutMs?: number | null;
+  /** Also when the call was aborted: for what must be written down before the end. */
+  outlivesAbort?: boolean;
+}
+
+export interface RunOptions {
+  /** The text must be one statement: the server refuses more. */
+  isSingle?: boolean;
+  /** Rows for `COPY … FROM STDIN`. */
+  copiedRows?: string;
+  /** Called after each statement that is done. */
+  onDone?: () => void;
+}
+
 /** One connection in use. Throws the driver's errors: the scope that lent it rebuilds them. */
 export interface Session {
   /** Process id of the server's backend, as the server told it. */
   readonly pid: number;
-  /**
-   * `timeoutMs` (default: limits.queryMs) bounds the wait; without `params` the text may hold several
-   * statements.
-   */
-  query<R extends object = Row>(text: string, params?: readonly unknown[], timeoutMs?: number): Promise<R[]>;
+  /** Without `params` the text may hold several statements. */
+  query<R extends object = Row>(
+    text: string,
+    params?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<R[]>;
 }
 
 export interface LentSession extends Session {
+  /** The connection has ended. */
+  readonly isLost: boolean;
+  /** Runs a text of any length for as long as it takes; rows that it returns are dropped. */
+  run(text: string, options?: RunOptions): Promise<void>;
+  /** Calls `listener` for what the server says besides (RAISE NOTICE and the like), until the session is given back. */
+  onNotice(listener: (state: string, message: string) => void): void;
   /** Gives the connection back; `broken` ends it, and with it an open transaction. */
   release(broken: boolean): void;
 }
@@ -52,6 +78,10 @@ export class ClientSession implements LentSession {
     client.on("end", this.#onLost);
   }
 
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
   readonly #onLost = () => {
     this.#isLost = true;
   };
@@ -59,20 +89,48 @@ export class ClientSession implements LentSession {
   async query<R extends object = Row>(
     text: string,
     params?: readonly unknown[],
-    timeoutMs = this.#timeoutMs,
+    { timeoutMs = this.#timeoutMs, outlivesAbort = false }: QueryOptions = {},
   ): Promise<R[]> {
+    const answer = this.#tracked(this.#client.query<R>(text, params as unknown[] | undefined));
+    const call = outlivesAbort ? undefined : this.#call;
+    const result: { rows: R[] } | { rows: R[] }[] = await untilAborted(answer, call, timeoutMs ?? undefined);
+    return Array.isArray(result) ? result.at(-1)!.rows : result.rows;
+  }
+
+  async run(text: string, { isSingle, copiedRows, onDone }: RunOptions = {}): Promise<void> {
+    const config = { text, queryMode: isSingle && copiedRows === undefined ? "extended" : undefined };
+    const query = copiedRows === undefined ? new pg.Query(config) : new CopyQuery(config, copiedRows);
+    // with a listener the driver keeps no rows
+    query.on("row", () => {});
+    const ended = new Promise<void>((resolve, reject) => {
+      query.once("end", () => resolve());
+      query.once("error", reject);
+    });
+    if (onDone) this.#client.connection.on("commandComplete", onDone);
+    try {
+      this.#client.query(query);
+      await untilAborted(this.#tracked(ended), this.#call);
+    } finally {
+      if (onDone) this.#client.connection.off("commandComplete", onDone);
+    }
+  }
+
+  onNotice(listener: (state: string, message: string) => void): void {
+    this.#client.on("notice", ({ code, message }) => listener(code ?? "", message ?? ""));
+  }
+
+  #tracked<T>(answer: Promise<T>): Promise<T> {
     this.#isRunning = true;
-    const answer = this.#client.query<R>(text, params as unknown[] | undefined).finally(() => {
+    return answer.finally(() => {
       this.#isRunning = false;
     });
-    const result: { rows: R[] } | { rows: R[] }[] = await untilAborted(answer, this.#call, timeoutMs);
-    return Array.isArray(result) ? result.at(-1)!.rows : result.rows;
   }
 
   release(broken: boolean): void {
     const isStuck = broken && this.#isRunning && !this.#isLost;
     if (isStuck) this.#cancel();
     if (!broken) {
+      this.#client.removeAllListeners("notice");
       this.#client.off("error", this.#onLost);
       this.#client.off("end", this.#onLost);
     }
@@ -102,19 +160,43 @@ export class ClientSession implements LentSession {
   }
 }
 
+/** Sends its rows when the server asks for them; the rest of a query is as ever. */
+class CopyQuery extends pg.Query {
+  readonly #rows: string;
+
+  constructor(config: { text: string }, rows: string) {
+    super(config);
+    this.#rows = rows;
+  }
+
+  handleCopyInResponse(connection: { sendCopyFromChunk(chunk: Buffer): void; endCopyFrom(): void }): void {
+    const bytes = Buffer.from(this.#rows);
+    for (let at = 0; at < bytes.length; at += COPY_CHUNK) {
+      connection.sendCopyFromChunk(bytes.subarray(at, at + COPY_CHUNK));
+    }
+    connection.endCopyFrom();
+  }
+}
+
 /** Waits for `promise`, for at most `ms`, and no longer than the call lives. */
-export async function untilAborted<T>(promise: Promise<T>, call: Call, ms?: number): Promise<T> {
-  const { signal } = call;
+export async function untilAborted<T>(
+  promise: Promise<T>,
+  call: Pick<Call, "signal"> | undefined,
+  ms?: number,
+): Promise<T> {
+  const signal = call?.signal;
   const { promise: stopped, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(abortError(signal.reason));
-  const timer = ms === undefined ? undefined : setTimeout(() => reject(new NoAnswer()), ms);
-  if (signal.aborted) onAbort();
-  else signal.addEventListener("abort", onAbort, { once: true });
+  const onAbort = () => reject(abortError(signal?.reason));
+  // after a look at the sockets: when it was this process that stood still, the answer is there
+  const onTime = () => setImmediate(() => reject(new NoAnswer()));
+  const timer = ms === undefined ? undefined : setTimeout(onTime, ms);
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener("abort", onAbort, { once: true });
   try {
     return await Promise.race([promise, stopped]);
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener("abort", onAbort);
+    signal?.removeEventListener("abort", onAbort);
     // when it was not waited for, its failure is no news
     promise.catch(() => {});
   }
