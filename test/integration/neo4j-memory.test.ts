@@ -5,8 +5,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { neo4jMemory } from "../../src/engines/neo4j/memory.ts";
 import { neo4jMigrations } from "../../src/engines/neo4j/migrations.ts";
 import type { MemoryStore, PreparedWrite } from "../../src/memory/port.ts";
-import { applySets } from "../../src/migrate/runner.ts";
-import { setsOf } from "../../src/migrate/sets.ts";
+import { defaultSets } from "../../src/migrate/sets.ts";
+import { applySets } from "../../src/migrate/shipped.ts";
 import { remember } from "../contract/memory-store.ts";
 import { testCall } from "../support/calls.ts";
 import { clearMemory, type OpenNeo4j, openNeo4j } from "../support/neo4j.ts";
@@ -28,7 +28,7 @@ describe("Neo4j memory graph", () => {
   beforeAll(async () => {
     neo4j = openNeo4j();
     await neo4j.wipe();
-    await applySets(call, neo4jMigrations(neo4j.connection), setsOf("neo4j"), false);
+    await applySets(call, neo4jMigrations(neo4j.connection), defaultSets("neo4j"), false);
     store = neo4jMemory(neo4j.connection);
   });
   beforeEach(() => clearMemory(neo4j.connection));

@@ -5,8 +5,8 @@ import { MEMORY_INDEXES, neo4jMigrations } from "../../src/engines/neo4j/migrati
 import { splitCypher } from "../../src/engines/neo4j/statements.ts";
 import { shippedMigrations } from "../../src/migrate/files.ts";
 import type { Migration, MigrationTarget } from "../../src/migrate/port.ts";
-import { applySets } from "../../src/migrate/runner.ts";
 import { setsOf } from "../../src/migrate/sets.ts";
+import { applySets } from "../../src/migrate/shipped.ts";
 import { testCall } from "../support/calls.ts";
 import { type OpenNeo4j, openNeo4j } from "../support/neo4j.ts";
 

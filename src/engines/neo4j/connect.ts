@@ -1,10 +1,19 @@
-import type { Session, SessionMode } from "neo4j-driver";
+import type { Session, SessionMode, Transaction } from "neo4j-driver";
 import { bounded, NoAnswer } from "../../bounded.ts";
 import type { Call } from "../../call.ts";
 import type { Limits, Target } from "../../config/targets.ts";
 import { OpsError } from "../../errors.ts";
 import type { Connection } from "../engine.ts";
 import { neo4jError, type Place, unknownOutcome } from "./errors.ts";
+import {
+  drained,
+  type Effects,
+  isAtWork,
+  type LongTransaction,
+  type Patience,
+  watched,
+  withinLimit,
+} from "./patience.ts";
 import { DriverPool, type Lent } from "./pool.ts";
 import { type Phase, retryDelay } from "./retry.ts";
 
@@ -25,13 +34,28 @@ export interface Neo4jConnection extends Connection {
    * Work in one transaction. It runs again after a deadlock or a lost connection, so it must be idempotent.
    */
   write<T>(call: Call, work: (run: Run) => Promise<T>): Promise<T>;
+  /** As `write` with one query, in one round trip. */
+  save<T>(call: Call, query: string, params: Params): Promise<T[]>;
   /** One statement in a transaction of its own (schema), not repeated after a lost connection. */
-  command(call: Call, query: string): Promise<void>;
+  command(call: Call, query: string, patience?: Patience): Promise<Effects>;
+  /** Statements of a migration in one transaction. It runs again after a deadlock, not (unless repeatable) after a lost connection. */
+  transact(
+    call: Call,
+    patience: Patience,
+    work: (transaction: LongTransaction) => Promise<void>,
+  ): Promise<void>;
+  /**
+   * A second way to the same server, for what must get through while this one is busy, or breaks. Closed together with this one.
+   */
+  aside(): Neo4jConnection;
   /** Rows as they come, with back-pressure; each may take the query limit. */
   stream<T>(call: Call, query: string, params?: Params): AsyncGenerator<T>;
   /** `5.26.30`, from the server's greeting; costs one trivial query. */
   serverVersion(call: Call): Promise<string>;
 }
+
+/** Neo4j's word for: as long as it takes. */
+const NO_TIMEOUT = 0;
 
 /** Opens nothing: the first query does, and only then is the driver loaded. */
 export function connectNeo4j(target: Target, limits: Limits): Neo4jConnection {
@@ -39,10 +63,14 @@ export function connectNeo4j(target: Target, limits: Limits): Neo4jConnection {
 }
 
 class LazyConnection implements Neo4jConnection {
-  readonly #pool: DriverPool;
+  readonly #target: Target;
   readonly #limits: Limits;
+  readonly #pool: DriverPool;
+  #aside: LazyConnection | undefined;
+  #numbered = 0;
 
   constructor(target: Target, limits: Limits) {
+    this.#target = target;
     this.#limits = limits;
     this.#pool = new DriverPool(target, limits);
   }
@@ -61,22 +89,56 @@ class LazyConnection implements Neo4jConnection {
   write<T>(call: Call, work: (run: Run) => Promise<T>): Promise<T> {
     return this.#attempt(call, "WRITE", async (session, phase) => {
       const transaction = session.beginTransaction({ timeout: phase.timeout });
-      const run: Run = async <R>(query: string, params: Params = {}) => {
-        const result = await transaction.run(query, params);
-        return result.records.map((record) => record.toObject() as R);
-      };
-      const result = await work(run);
+      const result = await work(runIn(transaction));
       phase.outcomeUnknown = true;
       await transaction.commit();
       return result;
     });
   }
 
-  async command(call: Call, query: string): Promise<void> {
-    await this.#attempt(call, "WRITE", async (session, phase) => {
-      phase.outcomeUnknown = phase.once = true;
-      await session.run(query, {}, { timeout: phase.timeout });
+  save<T>(call: Call, query: string, params: Params): Promise<T[]> {
+    return this.#attempt(call, "WRITE", async (session, phase) => {
+      phase.outcomeUnknown = true;
+      const result = await session.run(query, params, { timeout: phase.timeout });
+      return result.records.map((record) => record.toObject() as T);
     });
+  }
+
+  command(call: Call, query: string, patience?: Patience): Promise<Effects> {
+    const work = (session: Session, phase: Phase) => {
+      patience?.beforeSending?.();
+      phase.outcomeUnknown = phase.once = true;
+      const timeout = patience ? (patience.statementMs ?? NO_TIMEOUT) : phase.timeout;
+      return drained(session.run(query, {}, { timeout, metadata: phase.metadata }));
+    };
+    return this.#attempt(call, "WRITE", work, patience);
+  }
+
+  transact(
+    call: Call,
+    patience: Patience,
+    work: (transaction: LongTransaction) => Promise<void>,
+  ): Promise<void> {
+    const attempt = async (session: Session, phase: Phase) => {
+      phase.once = !patience.isRepeatable;
+      // a statement's limit is kept here: the server knows one for the whole transaction only
+      const transaction = session.beginTransaction({ timeout: NO_TIMEOUT, metadata: phase.metadata });
+      const limited = <T>(answer: Promise<T>) => withinLimit(answer, patience, this.place, call.signal);
+      const run = runIn(transaction);
+      await work({
+        execute: (query) => limited(drained(transaction.run(query))),
+        run: (query, params) => limited(run(query, params)),
+      });
+      phase.outcomeUnknown = true;
+      await transaction.commit();
+    };
+    return this.#attempt(call, "WRITE", attempt, patience);
+  }
+
+  aside(): Neo4jConnection {
+    const limits = { ...this.#limits, queryMs: 2 * this.#limits.connectMs };
+    this.#aside ??= new LazyConnection(this.#target, limits);
+    return this.#aside;
   }
 
   serverVersion(call: Call): Promise<string> {
@@ -105,19 +167,24 @@ class LazyConnection implements Neo4jConnection {
     }
   }
 
-  close(): Promise<void> {
-    return this.#pool.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#aside?.close(), this.#pool.close()]);
   }
 
   /**
-   * Runs `work` on a session, again where that helps, within the limit for queries (connecting comes on top).
+   * Runs `work` on a session, again where that helps, within the limit for queries (connecting comes on top); with `patience` only what
+   * is begun again must be within that limit.
    */
   async #attempt<T>(
     call: Call,
     mode: SessionMode,
     work: (session: Session, phase: Phase) => Promise<T>,
+    patience?: Patience,
   ): Promise<T> {
     const phase: Phase = { outcomeUnknown: false, once: false, timeout: 0, losses: 0, tries: 0 };
+    this.#numbered += 1;
+    const id = `${patience?.runner}/${this.#numbered}`;
+    if (patience) phase.metadata = { opsctl_runner: patience.runner, opsctl_work: id };
     let deadline: number | undefined;
     for (;;) {
       const lent = await this.#lend(call, mode, phase);
@@ -126,7 +193,10 @@ class LazyConnection implements Neo4jConnection {
       // a little less than we wait, so that a slow query is ended and named by the server
       phase.timeout = Math.max(1, Math.floor(left * 0.95));
       try {
-        const result = await bounded(work(lent.session, phase), left, call.signal);
+        const working = work(lent.session, phase);
+        const result = patience
+          ? await watched(working, call.signal, () => isAtWork(call, this.aside(), id))
+          : await bounded(working, left, call.signal);
         this.#pool.answered();
         await this.#pool.release(lent);
         return result;
@@ -151,6 +221,13 @@ class LazyConnection implements Neo4jConnection {
       throw isSilent && phase.outcomeUnknown ? unknownOutcome(this.place, error) : error;
     }
   }
+}
+
+function runIn(transaction: Transaction): Run {
+  return async <R>(query: string, params: Params = {}) => {
+    const result = await transaction.run(query, params);
+    return result.records.map((record) => record.toObject() as R);
+  };
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -77,6 +77,12 @@ export const KNOWN_CODES: readonly KnownCode[] = [
     hint: "remove the duplicates, then try again",
   },
   {
+    pattern: /IndexCorruptionDetected/,
+    code: "failed",
+    what: "has an index that could not be built",
+    hint: "SHOW INDEXES names it; drop it, then try again",
+  },
+  {
     pattern: /ForbiddenOnReadOnlyDatabase|WriteOnReadOnly/,
     code: "failed",
     what: "is read-only",

@@ -25,11 +25,14 @@ export interface Attempt {
   outcomeUnknown: boolean;
 }
 
-interface DriverError {
+export interface DriverError {
   code: string;
   message: string;
   retryable: boolean;
 }
+
+/** The server is there and does not know the transaction (any more): its answer was lost. */
+export class TransactionGone extends Error {}
 
 const SCHEMA_HINT = "opsctl init neo4j";
 
@@ -45,8 +48,8 @@ export function neo4jError(error: unknown, { place, outcomeUnknown }: Attempt): 
     const hint = "check the server; raise OPSCTL_QUERY_TIMEOUT when it is only slow";
     return unreachable(place, `did not answer within ${error.ms} ms`, hint, error);
   }
-  if (!isDriverError(error)) return unexpected(place, error);
   if (isConnectionLoss(error)) return unreachable(place, "lost the connection", undefined, error);
+  if (!isDriverError(error)) return unexpected(place, error);
   if (/no such fulltext schema index/i.test(error.message)) {
     return failure("failed", place, "has no schema of opsctl", SCHEMA_HINT, error);
   }
@@ -93,7 +96,7 @@ export function failure(
   return new OpsError({ code, engine: "neo4j", message: `Neo4j at ${place.where} ${what}`, hint, cause });
 }
 
-function isDriverError(error: unknown): error is Error & DriverError {
+export function isDriverError(error: unknown): error is Error & DriverError {
   return (
     error instanceof Error && typeof (error as Partial<DriverError>).code === "string" && "retryable" in error
   );
@@ -101,6 +104,7 @@ function isDriverError(error: unknown): error is Error & DriverError {
 
 /** The connection broke, or the driver gave up getting one. */
 export function isConnectionLoss(error: unknown): boolean {
+  if (error instanceof TransactionGone) return true;
   if (!isDriverError(error)) return false;
   const isPool =
     error.code === "N/A" && /^(Connection acquisition timed out|Pool is closed)/.test(error.message);

@@ -2,6 +2,7 @@ import type { Call } from "../../call.ts";
 import type { Change } from "../../migrate/port.ts";
 import type { Neo4jConnection } from "./connect.ts";
 import { failure } from "./errors.ts";
+import { quoted } from "./migration-schema.ts";
 
 const CONSTRAINT = "CREATE CONSTRAINT agent_name IF NOT EXISTS FOR (a:Agent) REQUIRE a.name IS UNIQUE";
 
@@ -58,8 +59,4 @@ async function refuseDuplicates(call: Call, connection: Neo4jConnection): Promis
     `has several Agent nodes of one name: ${shown.join(", ")}${more}; the name must be unique`,
     "keep one node of each name and DETACH DELETE the others, then run opsctl init neo4j again",
   );
-}
-
-function quoted(name: string): string {
-  return `\`${name.replaceAll("`", "``")}\``;
 }

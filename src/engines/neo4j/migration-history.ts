@@ -1,94 +1,102 @@
+/** History as nodes `opsctl_migrations`, one for each version of a set. */
 import type { Call } from "../../call.ts";
-import { OpsError } from "../../errors.ts";
-import type { HistoryRow, Migration } from "../../migrate/port.ts";
-import type { Neo4jConnection, Params } from "./connect.ts";
-import { extendLease, type Held } from "./migration-lock.ts";
-import { splitCypher } from "./statements.ts";
+import type { HistoryRow } from "../../migrate/port.ts";
+import type { Neo4jConnection, Params, Run } from "./connect.ts";
+import { EXTEND, extendLease, fence, type Held } from "./migration-lock.ts";
 
-/**
- * Made before anything else: a MERGE without a constraint behind it makes doubles. Community has no node
- * keys.
- */
-export const HISTORY_SCHEMA: readonly string[] = [
-  `CREATE CONSTRAINT opsctl_migrations_key IF NOT EXISTS
-FOR (h:opsctl_migrations) REQUIRE (h.set_name, h.version) IS UNIQUE`,
-  "CREATE CONSTRAINT opsctl_lock_name IF NOT EXISTS FOR (l:opsctl_lock) REQUIRE l.name IS UNIQUE",
-];
+/** A MERGE without a constraint behind it makes doubles. Community has no node keys. */
+const CONSTRAINTS: ReadonlyMap<string, string> = new Map([
+  ["opsctl_migrations_key", "FOR (h:opsctl_migrations) REQUIRE (h.set_name, h.version) IS UNIQUE"],
+  ["opsctl_lock_name", "FOR (l:opsctl_lock) REQUIRE l.name IS UNIQUE"],
+]);
+
+const COLUMNS = [
+  ...["set_name", "version", "seq", "file", "description", "checksum", "state", "statement_index"],
+  ...["applied_by", "applied_at", "duration_ms", "tool_version"],
+] as const;
 
 const NUMBERS = ["seq", "statement_index", "applied_at", "duration_ms"] as const;
 
-const KEY = "{set_name: $set_name, version: $version}";
+/** Columns by name: a data statement may have written properties of its own onto every node. */
+const READ = `MATCH (h:opsctl_migrations) RETURN h {${COLUMNS.map((name) => `.${name}`).join(", ")}} AS row
+ORDER BY h.set_name, h.seq`;
 
-// resumed where it stopped only when the file is the same
-const START = `MERGE (h:opsctl_migrations ${KEY})
-WITH h, CASE WHEN h.checksum = $row.checksum AND h.state IN ['running', 'failed']
-  THEN h.statement_index ELSE 0 END AS done
-SET h += $row, h.statement_index = done RETURN done`;
+/** Fenced: without the lock no row is written. */
+const SAVE = `${EXTEND}
+MERGE (h:opsctl_migrations {set_name: $set_name, version: $version}) SET h = $row RETURN 1 AS saved`;
 
-const UPDATE = `MATCH (h:opsctl_migrations ${KEY}) SET h += $changes`;
-
-export async function readHistory(call: Call, connection: Neo4jConnection): Promise<HistoryRow[]> {
-  const rows = await connection.read<{ row: HistoryRow }>(
-    call,
-    "MATCH (h:opsctl_migrations) RETURN h {.*} AS row ORDER BY h.set_name, h.seq",
-  );
-  return rows.map(({ row }) => row);
-}
+/** Whose a row is, and how far. */
+export type Mark = Pick<HistoryRow, "applied_at" | "applied_by" | "state" | "statement_index">;
 
 /**
- * Runs one file. Neo4j mixes no schema and data in one transaction, so each statement commits by itself and
- * the history says how many are done; a file that stopped in the middle goes on there. Statements must be
- * repeatable (IF NOT EXISTS): the one that was under way may run twice.
- * @throws OpsError naming file and statement
+ * Creates what the history needs and is missing. A user who may not create anything never gets here when it is all there, and two that
+ * create it at once are none the wiser.
  */
-export async function applyFile(
-  call: Call,
-  connection: Neo4jConnection,
-  migration: Migration,
-  row: Omit<HistoryRow, "state" | "duration_ms" | "statement_index">,
-  held: Held | undefined,
-): Promise<void> {
-  const startedAt = performance.now();
-  const key = { set_name: row.set_name, version: row.version };
-  // with the lease in one transaction: who lost the lock changes no history
-  const record = <T>(query: string, params: Params) =>
-    connection.write(call, async (run) => {
-      if (held) await extendLease(run, connection, held);
-      return run<T>(query, { ...key, ...params });
-    });
-  const update = (changes: Params) => record(UPDATE, { changes: withIntegers(changes) });
-  const started = withIntegers({ ...row, state: "running", duration_ms: 0 });
-  const [first] = await record<{ done: number }>(START, { row: started });
-  const statements = splitCypher(migration.text);
-  let done = first!.done;
-  try {
-    for (; done < statements.length; done += 1) {
-      await connection.command(call, statements[done]!);
-      await update({ statement_index: done + 1 });
-    }
-    await update({ state: "applied", duration_ms: Math.round(performance.now() - startedAt) });
-  } catch (error) {
-    // the error that stopped the file is the one to report; a history that cannot be written still says
-    // `running`
-    await update({ state: "failed", duration_ms: Math.round(performance.now() - startedAt) }).catch(() => {});
-    throw named(error, `${migration.set}/${migration.file}`, done + 1, statements.length);
+export async function ensureHistory(call: Call, connection: Neo4jConnection): Promise<void> {
+  const query = "SHOW CONSTRAINTS YIELD name WHERE name IN $names RETURN name";
+  const there = await connection.read<{ name: string }>(call, query, { names: [...CONSTRAINTS.keys()] });
+  for (const [name, definition] of CONSTRAINTS) {
+    if (there.some((one) => one.name === name)) continue;
+    await connection.command(call, `CREATE CONSTRAINT ${name} IF NOT EXISTS ${definition}`);
   }
 }
 
-function withIntegers(row: Params): Params {
-  const numbers = NUMBERS.filter((name) => row[name] !== undefined);
-  return { ...row, ...Object.fromEntries(numbers.map((name) => [name, BigInt(row[name] as number)])) };
+export async function readHistory(call: Call, connection: Neo4jConnection): Promise<HistoryRow[]> {
+  const rows = await connection.read<{ row: HistoryRow }>(call, READ);
+  return rows.map(({ row }) => row);
 }
 
-/** The server's refusal with the place in the file put before it. */
-function named(error: unknown, file: string, statement: number, of: number): OpsError {
-  if (!(error instanceof OpsError)) throw error;
-  const { code, message, hint, engine, cause } = error;
-  return new OpsError({
-    code,
-    engine,
-    hint,
-    cause,
-    message: `${file}, statement ${statement} of ${of}: ${message}`,
+export function readRow(run: Run, set_name: string, version: string): Promise<Mark[]> {
+  const query = `MATCH (h:opsctl_migrations {set_name: $set_name, version: $version})
+RETURN h.applied_at AS applied_at, h.applied_by AS applied_by, h.state AS state, h.statement_index AS statement_index`;
+  return run<Mark>(query, { set_name, version });
+}
+
+/**
+ * Writes a row and extends the lease, in one transaction.
+ * @throws OpsError `locked` when the lock was lost: then nothing was written
+ */
+export async function saveRow(
+  call: Call,
+  connection: Neo4jConnection,
+  held: Held,
+  row: HistoryRow,
+): Promise<void> {
+  const sentAt = performance.now();
+  const saved = await connection.save(call, SAVE, saveParams(held, row));
+  // says who has it
+  if (saved.length === 0) await connection.write(call, (run) => extendLease(run, connection, held));
+  held.confirmedAt = sentAt;
+}
+
+/** As `saveRow`, several: all or none. */
+export function saveRows(
+  call: Call,
+  connection: Neo4jConnection,
+  held: Held,
+  rows: readonly HistoryRow[],
+): Promise<void> {
+  return connection.write(call, async (run) => {
+    for (const row of rows) await saveRowIn(run, connection, held, row);
   });
+}
+
+/** As `saveRow`, in a transaction that is under way. */
+export async function saveRowIn(
+  run: Run,
+  connection: Neo4jConnection,
+  held: Held,
+  row: HistoryRow,
+): Promise<void> {
+  const sentAt = performance.now();
+  const saved = await run(SAVE, saveParams(held, row));
+  if (saved.length === 0) await extendLease(run, connection, held);
+  held.confirmedAt = sentAt;
+}
+
+/** Whole numbers as BigInt: the driver sends every JavaScript number as a float. */
+function saveParams(held: Held, row: HistoryRow): Params {
+  const { set_name, version } = row;
+  const integers = Object.fromEntries(NUMBERS.map((name) => [name, BigInt(row[name])]));
+  return { ...fence(held), set_name, version, row: { ...row, ...integers } };
 }

@@ -1,117 +1,256 @@
+/**
+ * The lock of migrations: one node `opsctl_lock {name: 'migrations'}`, behind a unique constraint. Its holder has a lease that it renews;
+ * who finds the lease over takes the lock. All times are the server's. Nothing of it is a user's data: it is no
+ * occupant of a database, and no backup should hold it (a lock that was restored ends with its lease, so it blocks nothing for long).
+ */
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { NoAnswer } from "../../bounded.ts";
 import { type Call, throwIfAborted } from "../../call.ts";
 import { OpsError } from "../../errors.ts";
 import type { Neo4jConnection, Run } from "./connect.ts";
 import { failure } from "./errors.ts";
+import { historyLost } from "./migration-own.ts";
 
-/** A holder that died frees the lock after this long. */
-const LEASE_MS = 30_000;
-const RENEW_MS = 10_000;
+/** A holder that died frees the lock after this long; one that renews may miss twice. */
+export const LEASE_MS = 10_000;
+const RENEW_MS = 3_000;
 const POLL_MS = 250;
-/** Longest wait for another runner. */
-const MAX_WAIT_MS = 60_000;
+/** How often a waiting runner says what it waits for. */
+const REMIND_MS = 10_000;
+/** A claim waits for the transaction that has the lock's node: then it looks again. */
+const CLAIM_MS = 3_000;
+/** For what must be written although the command was interrupted. */
+const LAST_WORDS_MS = 3_000;
 
-/**
- * Our claim; the token grows with every new holder, so that a holder that slept too long can be told (a
- * fencing token).
- */
+/** Our claim. Every claim has a name of its own, so that a holder that slept too long can be told from the one after it. */
 export interface Held {
-  holder: string;
-  token: number;
+  readonly holder: string;
+  /** When the last renewal that succeeded was sent, `performance.now()`. */
+  confirmedAt: number;
 }
 
 interface LockState {
   holder: string | null;
   owner: string | null;
-  token: number;
   ageMs: number;
+  leftMs: number;
 }
 
-// the SET first takes the node's lock; after that no other claim can come between; the clock is the server's
+interface Claimed extends LockState {
+  /** Whoever had the lock before. */
+  former: string | null;
+  formerOwner: string | null;
+}
+
+/** Not the time at which a statement began: it may have waited for the node. */
+const NOW = "datetime.realtime().epochMillis";
+
+const STATE = `l.holder AS holder, l.owner AS owner,
+  ${NOW} - l.acquired_at AS ageMs, l.expires_at - ${NOW} AS leftMs`;
+
+// the SET first takes the node's lock; after that no other claim can come between
 const CLAIM = `MERGE (l:opsctl_lock {name: 'migrations'})
-ON CREATE SET l.token = 0, l.expires_at = 0
-SET l.name = 'migrations'
-WITH l, (l.expires_at < timestamp() OR l.holder = $holder) AS free
+ON CREATE SET l.expires_at = 0
+SET l:opsctl_lease, l.name = 'migrations'
+WITH l, l.holder AS former, l.owner AS formerOwner, (l.expires_at < ${NOW} OR l.holder = $holder) AS free
 FOREACH (_ IN CASE WHEN free THEN [1] ELSE [] END |
-  SET l.token = CASE WHEN l.holder = $holder THEN l.token ELSE l.token + 1 END,
-    l.holder = $holder, l.owner = $owner, l.acquired_at = timestamp(), l.expires_at = timestamp() + $lease)
-RETURN l.holder AS holder, l.owner AS owner, l.token AS token, timestamp() - l.acquired_at AS ageMs`;
+  SET l.holder = $holder, l.owner = $owner, l.acquired_at = ${NOW}, l.expires_at = ${NOW} + $lease)
+RETURN former, formerOwner, ${STATE}`;
 
-const RENEW = `MATCH (l:opsctl_lock {name: 'migrations', holder: $holder, token: $token})
-SET l.expires_at = timestamp() + $lease RETURN 1 AS held`;
-
-const RELEASE = `MATCH (l:opsctl_lock {name: 'migrations', holder: $holder, token: $token})
-SET l.expires_at = 0 REMOVE l.holder, l.owner`;
+const LOOK = `MATCH (l:opsctl_lock {name: 'migrations'}) RETURN ${STATE}`;
 
 /**
- * Waits for the lock node and takes it.
- * @throws OpsError `locked` when another runner holds it until the wait (60 s, or the call's time) is over
+ * Takes the node's lock, which keeps others from claiming until the transaction is over; no row: somebody else has it. A change of the schema
+ * throws away the plans of all queries, so what is part of the next one must be cheap to plan: a label with no index, one property. A statement's
+ * own time, which is early when it had to wait, only makes the lease shorter.
  */
-export async function claimLock(call: Call, connection: Neo4jConnection): Promise<Held> {
+export const EXTEND = "MATCH (l:opsctl_lease {holder: $holder}) SET l.expires_at = timestamp() + $lease";
+
+const RELEASE = "MATCH (l:opsctl_lease {holder: $holder}) SET l.expires_at = 0 REMOVE l.holder, l.owner";
+
+/** Parameters of EXTEND. */
+export function fence({ holder }: Held) {
+  return { holder, lease: BigInt(LEASE_MS) };
+}
+
+/**
+ * Runs `work` while this process has the lock.
+ * @throws OpsError `locked` when another runner has it until `waitMs` (or the call's time) are over
+ */
+export async function withLock<T>(
+  call: Call,
+  connection: Neo4jConnection,
+  waitMs: number,
+  work: (held: Held) => Promise<T>,
+): Promise<T> {
+  const held = await claim(call, connection, waitMs);
+  const renewal = setInterval(renewer(call, connection, held), RENEW_MS).unref();
+  try {
+    return await work(held);
+  } finally {
+    clearInterval(renewal);
+    await release(call, connection, held);
+  }
+}
+
+async function claim(call: Call, connection: Neo4jConnection, waitMs: number): Promise<Held> {
+  // in time to say who has the lock
+  const giveUpAt = performance.now() + Math.min(waitMs, call.remainingMs() - POLL_MS);
   const holder = randomUUID();
-  const giveUpAt = performance.now() + Math.min(call.remainingMs(), MAX_WAIT_MS);
+  const remind = reminder(call, connection);
   for (;;) {
     throwIfAborted(call);
-    const params = { holder, owner: call.actor, lease: BigInt(LEASE_MS) };
-    const [state] = await connection.write(call, (run) => run<LockState>(CLAIM, params));
-    if (state!.holder === holder) return { holder, token: state!.token };
-    if (performance.now() + POLL_MS > giveUpAt) throw lockedBy(connection, state!);
+    const sentAt = performance.now();
+    const claimed = await tryClaim(call, connection, holder);
+    if (claimed?.holder === holder) {
+      if (claimed.former !== null && claimed.former !== holder) await endRemains(call, connection, claimed);
+      return { holder, confirmedAt: sentAt };
+    }
+    const state = await whileHeld(call, connection, giveUpAt, remind);
+    if (performance.now() + POLL_MS > giveUpAt) throw lockedBy(connection, state);
+  }
+}
+
+/** Undefined: a transaction of the holder has the node, so that the lock is not free. */
+async function tryClaim(
+  call: Call,
+  connection: Neo4jConnection,
+  holder: string,
+): Promise<Claimed | undefined> {
+  const params = { holder, owner: `${call.actor} (pid ${process.pid})`, lease: BigInt(LEASE_MS) };
+  const patience = { statementMs: CLAIM_MS, runner: holder, isRepeatable: true };
+  let claimed: Claimed | undefined;
+  try {
+    await connection.transact(call, patience, async ({ run }) => {
+      [claimed] = await run<Claimed>(CLAIM, params);
+    });
+  } catch (error) {
+    const isBlocked = error instanceof OpsError && error.code === "failed" && error.cause instanceof NoAnswer;
+    if (!isBlocked) throw error;
+  }
+  return claimed;
+}
+
+/** Looks again and again, which writes nothing, until the lease or the wait is over. Returns what it saw last. */
+async function whileHeld(
+  call: Call,
+  connection: Neo4jConnection,
+  giveUpAt: number,
+  onHeld: (state: LockState) => void,
+): Promise<LockState | undefined> {
+  for (;;) {
+    const [state] = await connection.read<LockState>(call, LOOK);
+    if (!state || state.leftMs < 0) return state;
+    onHeld(state);
+    if (performance.now() + POLL_MS > giveUpAt) return state;
     await delay(POLL_MS, undefined, { signal: call.signal }).catch(() => throwIfAborted(call));
   }
 }
 
-/**
- * Extends the lease inside a transaction; what the transaction writes beside it is thereby fenced.
- * @throws OpsError `locked` when somebody else has taken the lock meanwhile
- */
-export async function extendLease(run: Run, { place }: Neo4jConnection, held: Held): Promise<void> {
-  const rows = await run(RENEW, { ...params(held), lease: BigInt(LEASE_MS) });
-  if (rows.length > 0) return;
-  throw failure(
-    "locked",
-    place,
-    "has another runner of migrations: this one was silent for too long and lost the lock",
-    "run opsctl init neo4j again; what is done is not done twice",
-  );
+function reminder(call: Call, connection: Neo4jConnection): (state: LockState) => void {
+  let due = Number.NEGATIVE_INFINITY;
+  return (state) => {
+    if (performance.now() < due) return;
+    due = performance.now() + REMIND_MS;
+    call.log("WARNING", `waiting: Neo4j at ${connection.place.where} ${described(state)}`);
+  };
 }
 
-export async function releaseLock(call: Call, connection: Neo4jConnection, held: Held): Promise<void> {
+/**
+ * Ends what a holder that let its lease run out still has running: a stopped process is not gone, and its statement would run beside ours.
+ * Its next own write fails, with or without this.
+ */
+async function endRemains(
+  call: Call,
+  connection: Neo4jConnection,
+  { former, formerOwner }: Claimed,
+): Promise<void> {
+  const remains = await connection.read<{ id: string }>(call, REMAINS, { former });
+  const ids = remains.map(({ id }) => id);
+  if (ids.length > 0) await connection.read(call, "TERMINATE TRANSACTIONS $ids", { ids });
+  const ended = ids.length === 0 ? "" : `; ended its ${ids.length} transactions`;
+  const where = connection.place.where;
+  call.log("WARNING", `took over the lock of migrations of Neo4j at ${where} from ${formerOwner}${ended}`);
+}
+
+const REMAINS = `SHOW TRANSACTIONS YIELD transactionId, metaData WHERE metaData.opsctl_runner = $former
+RETURN transactionId AS id`;
+
+/**
+ * Extends the lease in a transaction; what the transaction writes is thereby fenced.
+ * @throws OpsError as `lostLock`
+ */
+export async function extendLease(run: Run, connection: Neo4jConnection, held: Held): Promise<void> {
+  const sentAt = performance.now();
+  const rows = await run(`${EXTEND} RETURN 1 AS held`, fence(held));
+  if (rows.length === 0) throw lostLock(connection, (await run<LockState>(LOOK))[0]);
+  held.confirmedAt = sentAt;
+}
+
+/** Renews one time after the other, on a connection of its own: the statements may keep theirs busy for long. */
+function renewer(call: Call, connection: Neo4jConnection, held: Held): () => void {
+  let isUnderWay = false;
+  return () => {
+    if (isUnderWay) return;
+    isUnderWay = true;
+    connection
+      .aside()
+      .write(call, (run) => extendLease(run, connection, held))
+      .catch((error: OpsError) => {
+        // a transaction of ours may have the node, and nobody gets past it; what is lost is found out before the next write
+        const silentMs = performance.now() - held.confirmedAt;
+        const level = silentMs > LEASE_MS && !call.signal.aborted ? "WARNING" : "DEBUG";
+        call.log(level, "the lock of migrations of Neo4j was not renewed", { code: error.code });
+      })
+      .finally(() => {
+        isUnderWay = false;
+      });
+  };
+}
+
+/** @throws OpsError `locked` when the last renewal is so long ago that the lease may be over: this process was stopped */
+export function refuseStale({ place }: Neo4jConnection, { confirmedAt }: Held): void {
+  const silentMs = performance.now() - confirmedAt;
+  if (silentMs < LEASE_MS - POLL_MS) return;
+  const what = `may have another runner of migrations: this one was stopped for ${Math.round(silentMs / 1000)} s`;
+  throw failure("locked", place, what, RUN_AGAIN);
+}
+
+const RUN_AGAIN = "run the command again: it goes on where this one stopped";
+
+/**
+ * OpsError `locked`: somebody else has the lock; `integrity`: it is gone, and with it, most likely, the history.
+ */
+export function lostLock({ place }: Neo4jConnection, state: LockState | undefined): OpsError {
+  if (!state) return historyLost({ place });
+  const what = `has another runner of migrations${state.owner ? `, ${state.owner}` : ""}: this one was silent for too long and lost the lock`;
+  return failure("locked", place, what, RUN_AGAIN);
+}
+
+/** A call that outlives the interruption of another one, for a moment. */
+export function lastWords(call: Call): Call {
+  return { ...call, signal: AbortSignal.timeout(LAST_WORDS_MS), remainingMs: () => LAST_WORDS_MS };
+}
+
+async function release(call: Call, connection: Neo4jConnection, held: Held): Promise<void> {
   try {
-    await connection.write(call, (run) => run(RELEASE, params(held)));
+    await connection.save(lastWords(call), RELEASE, { holder: held.holder });
   } catch (error) {
     // the work is done; the lease runs out by itself
     const code = error instanceof OpsError ? error.code : "failed";
-    call.log(
-      "WARNING",
-      `the migration lock of Neo4j could not be released; it ends within ${LEASE_MS / 1000} s`,
-      { code },
-    );
+    const what = `the lock of migrations of Neo4j could not be released; it ends within ${LEASE_MS / 1000} s`;
+    call.log("WARNING", what, { code });
   }
 }
 
-/** Renews the lease until `stop`; a renewal that fails is noticed when the next statement is recorded. */
-export function keepLock(call: Call, connection: Neo4jConnection, held: Held): { stop(): void } {
-  const timer = setInterval(() => {
-    connection
-      .write(call, (run) => extendLease(run, connection, held))
-      .catch((error: OpsError) =>
-        call.log("WARNING", "the migration lock of Neo4j was not renewed", { code: error.code }),
-      );
-  }, RENEW_MS).unref();
-  return { stop: () => clearInterval(timer) };
+function lockedBy({ place }: Neo4jConnection, state: LockState | undefined): OpsError {
+  const hint = `wait for it; a runner that died frees the lock within ${LEASE_MS / 1000} s`;
+  return failure("locked", place, described(state), hint);
 }
 
-function params({ holder, token }: Held) {
-  return { holder, token: BigInt(token) };
-}
-
-function lockedBy({ place }: Neo4jConnection, { owner, ageMs }: LockState): OpsError {
-  const what = `is being migrated by ${owner ?? "another runner"} for ${Math.round(ageMs / 1000)} s`;
-  return failure(
-    "locked",
-    place,
-    what,
-    `wait for it; a runner that died frees the lock after ${LEASE_MS / 1000} s`,
-  );
+function described(state: LockState | undefined): string {
+  const seconds = (ms: number) => `${Math.max(0, Math.round(ms / 1000))} s`;
+  if (!state?.owner) return "is being migrated by another runner";
+  return `is being migrated by ${state.owner} for ${seconds(state.ageMs)}; its lease ends in ${seconds(state.leftMs)} unless it renews it`;
 }

@@ -8,6 +8,8 @@ export interface Phase {
   once: boolean;
   /** What the server is told that the transaction may take, ms. */
   timeout: number;
+  /** What SHOW TRANSACTIONS shows of it. */
+  metadata?: Record<string, string>;
   losses: number;
   tries: number;
 }

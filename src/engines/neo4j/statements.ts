@@ -1,26 +1,23 @@
-/** A statement ends at `;` outside quotes and comments. */
-const TOKEN =
-  /'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"|`(?:[^`]|``)*`|\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|;|[^'"`/;]+|[\s\S]/g;
+import type { Statement } from "../../migrate/port.ts";
+import { cypherTokens } from "./cypher-tokens.ts";
 
-/** Splits a Cypher script into statements, comments and empty lines dropped. */
-export function splitCypher(text: string): string[] {
-  const statements: string[] = [];
-  let current = "";
+/** The statements of a Cypher script: what stands between `;` outside quotes and comments. Nothing between two is none. */
+export function splitCypher(text: string): Statement[] {
+  const statements: Statement[] = [];
+  let from: number | undefined;
+  let to = 0;
   const push = () => {
-    const statement = current
-      .split("\n")
-      .map((line) => line.trimEnd())
-      .filter((line) => line !== "")
-      .join("\n")
-      .trim();
-    if (statement !== "") statements.push(statement);
-    current = "";
+    if (from !== undefined) statements.push({ text: text.slice(from, to), offset: from });
+    from = undefined;
   };
-  for (const [token] of text.matchAll(TOKEN)) {
-    if (token === ";") push();
-    else if (token.startsWith("//")) continue;
-    // two words on either side of a comment stay two words
-    else current += token.startsWith("/*") ? " " : token;
+  for (const { kind, start, end } of cypherTokens(text)) {
+    if (kind === "space" || kind === "comment") continue;
+    if (kind === "sign" && text[start] === ";") {
+      push();
+      continue;
+    }
+    from ??= start;
+    to = end;
   }
   push();
   return statements;
