@@ -19,9 +19,9 @@ import type { Journal } from "./memory/journal.ts";
 import type { MemoryStore } from "./memory/port.ts";
 import { Stores } from "./memory/stores.ts";
 import type { MigrationTarget } from "./migrate/port.ts";
-import { refuseNewer } from "./migrate/runner.ts";
-import { setsOf } from "./migrate/sets.ts";
+import { defaultSets } from "./migrate/sets.ts";
 import type { SettingsTarget } from "./migrate/settings-port.ts";
+import { refuseNewer } from "./migrate/shipped.ts";
 import type { Io } from "./output/io.ts";
 
 /** Servers that keep the memory, in the order in which listings ask them. */
@@ -72,6 +72,11 @@ export class App {
       this.#opened.set(key, opened);
     }
     return opened;
+  }
+
+  /** Where `init` and `migrate` go for an engine; undefined: not configured. */
+  migrationTarget(engine: EngineName): Target | undefined {
+    return (engine === "postgres" ? this.targets.migration : undefined) ?? this.targets[engine];
   }
 
   async migrations(target: Target): Promise<MigrationTarget | undefined> {
@@ -138,7 +143,7 @@ export class App {
     // the embedded file checks itself, because it also upgrades itself
     if (engine.name !== "sqlite" && !this.#checked.has(connection)) {
       const history = await (await engine.capabilities.migrations!(connection)).history(call);
-      for (const set of setsOf(engine.name)) refuseNewer(history, set, target.shown);
+      for (const set of defaultSets(engine.name)) refuseNewer(history, set, target.shown);
       this.#checked.add(connection);
     }
     return engine.capabilities.memory!(connection);

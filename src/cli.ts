@@ -19,6 +19,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/init.ts"),
   },
   {
+    name: "migrate",
+    summary: "apply, roll back and check the files of your own schemas",
+    load: () => import("./commands/migrate.ts"),
+  },
+  {
     name: "register-agent",
     summary: "register an agent, or update it",
     load: () => import("./commands/register-agent.ts"),

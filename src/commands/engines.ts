@@ -1,5 +1,6 @@
 import { type EngineName, usageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
+import type { Context } from "./command.ts";
 
 const NAMES: readonly EngineName[] = ["neo4j", "postgres", "redis", "sqlite"];
 const ALIASES: Readonly<Record<string, EngineName>> = { postgresql: "postgres", pg: "postgres" };
@@ -17,4 +18,22 @@ export function engineNames(given: readonly string[], configured: readonly Engin
     throw usageError(`"${text}" is no engine`, suggest(text, known) ?? `use ${NAMES.join(", ")} or all`);
   });
   return NAMES.filter((name) => wanted.includes(name));
+}
+
+const VARIABLES: Readonly<Record<EngineName, string>> = {
+  neo4j: "NEO4J_URI",
+  postgres: "DATABASE_URL",
+  redis: "REDIS_URL",
+  sqlite: "OPSCTL_DB",
+};
+
+/** @throws OpsError `usage` when an engine has no server to work on */
+export function requireConfigured({ app }: Context, name: EngineName): void {
+  if (app.migrationTarget(name)) return;
+  throw usageError(`${name} is not configured`, `set ${VARIABLES[name]}`);
+}
+
+/** Whether a text names an engine. */
+export function isEngineName(text: string): boolean {
+  return text in ALIASES || NAMES.some((name) => name === text);
 }

@@ -1,18 +1,21 @@
 import type { Command } from "commander";
 import type * as v from "valibot";
 import type { initialized } from "../contract/operations.ts";
-import { type EngineName, usageError } from "../errors.ts";
+import type { EngineName } from "../errors.ts";
+import { type ChosenSets, chooseSets, DEFAULT_SETS } from "../migrate/choose.ts";
 import { type Initialized as InitResult, type InitTarget, initialize } from "../migrate/init.ts";
 import { listSets } from "../migrate/list.ts";
 import { parseRedisSettings } from "../migrate/redis-settings.ts";
+import { DATA_SETS } from "../migrate/sets.ts";
 import { escapeText } from "../output/escape.ts";
 import type { Io } from "../output/io.ts";
 import { type Context, collect, confirm, type Run } from "./command.ts";
-import { engineNames } from "./engines.ts";
+import { engineNames, requireConfigured } from "./engines.ts";
 import { renderSets } from "./init-list.ts";
 import { noteLeftover } from "./leftover.ts";
 
 interface Options {
+  sets?: string;
   dryRun?: boolean;
   yes?: boolean;
   redisConfig?: string[];
@@ -26,6 +29,7 @@ type EngineRow = Initialized["engines"][number];
 export function define(command: Command, run: Run): void {
   command
     .argument("[engines...]", "neo4j postgres redis sqlite, or all (default: what is configured)")
+    .option("--sets <names>", "shipped sets to apply, separated by commas, or all (default: OPSCTL_SETS)")
     .option("--dry-run", "print what would be done; write nothing")
     .option("-y, --yes", "allow Redis settings that evict keys or lower limits")
     .option("--redis-config <name=value>", "a Redis setting instead of the default; may be repeated", collect)
@@ -36,12 +40,26 @@ export function define(command: Command, run: Run): void {
       `
 Applies what is missing, then verifies and counts. Running it again changes nothing and says so.
 
+Sets:
+${setLines()}
+Named sets (--sets, OPSCTL_SETS) replace the default ones; one that cannot be had is then a failure.
+
 Examples:
   opsctl init all --dry-run
   opsctl init postgres neo4j
+  opsctl init all --sets all
+  opsctl init postgres --sets memory,sessions
   opsctl init redis --redis-config maxmemory=1gb`,
     )
     .action(run<Options>(init));
+}
+
+function setLines(): string {
+  const lines = DATA_SETS.map(
+    ({ engine, set, title, isDefault }) =>
+      `  ${engine.padEnd(8)}  ${set.padEnd(10)}  ${title}${isDefault ? " (default)" : ""}\n`,
+  );
+  return lines.join("");
 }
 
 async function init(context: Context, given: string[], options: Options) {
@@ -52,6 +70,7 @@ async function init(context: Context, given: string[], options: Options) {
   for (const name of names) requireConfigured(context, name);
   const results = await initialize(call, targetsOf(context, names), {
     dryRun: options.dryRun === true,
+    sets: chosenSets(context, options, names),
     settings: options.skipConfig ? null : wanted,
     async confirm(target, changes, risks) {
       for (const risk of risks) io.note(`redis: ${risk}`);
@@ -79,9 +98,16 @@ async function init(context: Context, given: string[], options: Options) {
   };
 }
 
+/** The flag is about this command line; the setting is about a whole stack, so it may name sets of engines that are left out now. */
+function chosenSets({ app }: Context, { sets }: Options, engines: readonly EngineName[]): ChosenSets {
+  if (sets !== undefined) return chooseSets(sets, "--sets", engines);
+  const setting = app.config.text("OPSCTL_SETS");
+  return setting === undefined ? DEFAULT_SETS : chooseSets(setting, "OPSCTL_SETS", null);
+}
+
 function targetsOf({ app }: Context, names: readonly EngineName[]): InitTarget[] {
   return names.map((engine) => {
-    const target = app.targets[engine]!;
+    const target = app.migrationTarget(engine)!;
     return {
       engine,
       shown: target.shown,
@@ -97,14 +123,6 @@ function engineRow({ sets, error, ...result }: InitResult): EngineRow {
     sets: sets.map(({ schemaVersion, ...set }) => ({ ...set, schema_version: schemaVersion })),
     error: error && { code: error.code, message: error.message, hint: error.hint ?? null },
   };
-}
-
-function requireConfigured({ app }: Context, name: EngineName): void {
-  if (app.targets[name]) return;
-  const variable = { neo4j: "NEO4J_URI", postgres: "DATABASE_URL", redis: "REDIS_URL", sqlite: "OPSCTL_DB" }[
-    name
-  ];
-  throw usageError(`${name} is not configured`, `set ${variable}`);
 }
 
 async function render(io: Io, { engines, dry_run, changed }: Initialized): Promise<void> {

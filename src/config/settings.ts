@@ -59,6 +59,13 @@ export const SETTINGS = [
     doc: "PostgreSQL password",
   },
   {
+    name: "MIGRATION_DATABASE_URL",
+    type: "text",
+    secret: "url",
+    engine: "postgres",
+    doc: "PostgreSQL for init and migrate, when they need another user or a way around a pooler (default: DATABASE_URL)",
+  },
+  {
     name: "REDIS_URL",
     type: "text",
     secret: "url",
@@ -100,6 +107,17 @@ export const SETTINGS = [
     name: "OPSCTL_STATE",
     type: "text",
     doc: "this host's state file, the journal (default: state.db in the XDG state directory)",
+  },
+  {
+    name: "OPSCTL_SETS",
+    type: "text",
+    doc: "shipped sets that init applies: names separated by commas, or all (default: those that init --list calls default)",
+  },
+  {
+    name: "OPSCTL_MIGRATIONS",
+    type: "text",
+    default: "migrations",
+    doc: "folder with one folder of migrations for each engine: postgres, neo4j, redis, sqlite",
   },
   {
     name: "OPSCTL_CONNECT_TIMEOUT",

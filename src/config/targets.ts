@@ -19,6 +19,8 @@ export interface Target {
    * written for one server is never delivered to another.
    */
   identity: string;
+  /** SQLite: a file of another program. It is opened as it is: no journal mode is set, and reading creates nothing. */
+  foreign?: boolean;
 }
 
 export interface Limits {
@@ -41,6 +43,8 @@ export interface Targets {
   postgres?: Target;
   redis?: Target;
   sqlite: Target;
+  /** PostgreSQL for `init` and `migrate`, where it is another user or another way. */
+  migration?: Target;
 }
 
 /** @throws OpsError `usage` for a URL that does not parse or has a scheme the engine does not speak */
@@ -53,7 +57,10 @@ export function targetsOf(config: Config): Targets {
   }
   return {
     neo4j: neo4jTarget(config),
-    postgres: postgresTarget(config),
+    postgres: postgresTarget(config, "DATABASE_URL"),
+    migration: config.text("MIGRATION_DATABASE_URL")
+      ? postgresTarget(config, "MIGRATION_DATABASE_URL")
+      : undefined,
     redis: redisTarget(config),
     sqlite: sqliteTarget(dataFile(config)),
   };
@@ -102,14 +109,15 @@ function neo4jTarget(config: Config): Target | undefined {
   };
 }
 
-function postgresTarget(config: Config): Target | undefined {
-  const given = config.text("DATABASE_URL");
+function postgresTarget(
+  config: Config,
+  variable: "DATABASE_URL" | "MIGRATION_DATABASE_URL",
+): Target | undefined {
+  const given = config.text(variable);
   const host = config.text("POSTGRES_HOST");
   if (given === undefined && host === undefined) return undefined;
   const url =
-    given === undefined
-      ? postgresUrl(config, host!)
-      : parseUrl("DATABASE_URL", given, ["postgresql", "postgres"]);
+    given === undefined ? postgresUrl(config, host!) : parseUrl(variable, given, ["postgresql", "postgres"]);
   // libpq's defaults where the URL is silent: the user, then a database of the user's name
   if (url.username === "") url.username = encodeURIComponent(config.text("POSTGRES_USER")!);
   const password = config.text("POSTGRES_PASSWORD");

@@ -1,5 +1,6 @@
 import type { GenericSchema } from "valibot";
 import * as memory from "./memory.ts";
+import * as migrate from "./migrate.ts";
 import * as operations from "./operations.ts";
 
 /** The object that each command prints with `--json`. Streaming commands print one such line per answer. */
@@ -18,6 +19,17 @@ export const CONTRACTS: Readonly<Record<string, GenericSchema>> = {
   "fixes success-rate": memory.successRate,
   "fixes forget": memory.forgotten,
   "fixes import": memory.imported,
+  migrate: migrate.migrationStatus,
+  "migrate up": migrate.migrated,
+  "migrate down": migrate.migrated,
+  "migrate redo": migrate.migrated,
+  "migrate status": migrate.migrationStatus,
+  "migrate history": migrate.migrationHistory,
+  "migrate new": migrate.newMigration,
+  "migrate verify": migrate.verifiedMigrations,
+  "migrate baseline": migrate.baselined,
+  "migrate repair": migrate.repaired,
+  "migrate dump": migrate.dumped,
   stats: operations.stats,
   health: operations.health,
   queue: operations.queue,

@@ -39,9 +39,11 @@ export const setList = v.strictObject({
       title: text,
       schema_version: text,
       configured: v.boolean(),
-      /** `unknown`: the server could not be asked. */
-      state: v.picklist(["applied", "pending", "unknown", "not configured"]),
+      /** `partly`: files of it are missing, or one was broken off in the middle; `unknown`: the server could not be asked. */
+      state: v.picklist(["applied", "partly", "pending", "unknown", "not configured"]),
       applied: nullableText,
+      /** `init` applies it when nobody names sets. */
+      default: v.boolean(),
     }),
   ),
   degraded,

@@ -517,6 +517,7 @@ describe("looking around", () => {
       "applied",
       "V001",
       "records, events, agents and their index",
+      "yes",
     ]);
     expect((await json("init --list", ["init", "--list"])).degraded).toEqual([]);
   });
@@ -612,5 +613,7 @@ test("every contract was checked", async () => {
     engine: null,
   });
   checked.add("errors (stderr)");
-  expect([...checked].sort()).toEqual(Object.keys(CONTRACTS).sort());
+  // migrate.test.ts has a journey of its own
+  const others = Object.keys(CONTRACTS).filter((name) => !name.startsWith("migrate"));
+  expect([...checked].sort()).toEqual(others.sort());
 });

@@ -1,7 +1,7 @@
 import { neo4jMemory } from "../../src/engines/neo4j/memory.ts";
 import { neo4jMigrations } from "../../src/engines/neo4j/migrations.ts";
-import { applySets } from "../../src/migrate/runner.ts";
-import { setsOf } from "../../src/migrate/sets.ts";
+import { defaultSets } from "../../src/migrate/sets.ts";
+import { applySets } from "../../src/migrate/shipped.ts";
 import { testCall } from "../support/calls.ts";
 import { clearMemory, openNeo4j } from "../support/neo4j.ts";
 import { memoryStoreContract } from "./memory-store.ts";
@@ -11,7 +11,7 @@ memoryStoreContract(
   async () => {
     const { connection, wipe } = openNeo4j();
     await wipe();
-    await applySets(testCall(), neo4jMigrations(connection), setsOf("neo4j"), false);
+    await applySets(testCall(), neo4jMigrations(connection), defaultSets("neo4j"), false);
     return {
       store: neo4jMemory(connection),
       clear: () => clearMemory(connection),

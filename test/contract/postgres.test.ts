@@ -2,8 +2,8 @@ import type { Target } from "../../src/config/targets.ts";
 import { connectPostgres } from "../../src/engines/postgres/connect.ts";
 import { postgresMemory } from "../../src/engines/postgres/memory.ts";
 import { postgresMigrations } from "../../src/engines/postgres/migrations.ts";
-import { applySets } from "../../src/migrate/runner.ts";
-import { setsOf } from "../../src/migrate/sets.ts";
+import { defaultSets } from "../../src/migrate/sets.ts";
+import { applySets } from "../../src/migrate/shipped.ts";
 import { testCall } from "../support/calls.ts";
 import { postgresDatabase } from "../support/servers.ts";
 import { memoryStoreContract } from "./memory-store.ts";
@@ -14,7 +14,7 @@ memoryStoreContract(
     const database = await postgresDatabase();
     const target: Target = { engine: "postgres", url: database.url, shown: "", identity: "" };
     const connection = await connectPostgres(target, { connectMs: 5000, queryMs: 30_000, poolSize: 4 });
-    await applySets(testCall(), postgresMigrations(connection), setsOf("postgres"), false);
+    await applySets(testCall(), postgresMigrations(connection), defaultSets("postgres"), false);
     return {
       store: postgresMemory(connection),
       async clear() {

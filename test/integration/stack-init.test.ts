@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { Redis } from "ioredis";
 import neo4j, { type Driver } from "neo4j-driver";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findJava, neo4jLibDir } from "../../scripts/services/tools.ts";
+import { setsOf } from "../../src/migrate/sets.ts";
 import { collect, ROOT, Sandbox } from "../support/cli.ts";
 import { type Stack, startStack } from "../support/stack.ts";
 
@@ -79,8 +81,13 @@ describe("init on a real stack", () => {
     };
     expect(sets.map(({ engine, set, state }) => `${engine} ${set} ${state}`)).toEqual([
       "neo4j memory applied",
+      "neo4j catalog pending",
+      "neo4j knowledge pending",
       "postgres memory applied",
       "postgres vectors applied",
+      "postgres sessions pending",
+      "postgres embeddings pending",
+      "redis namespaces pending",
       "sqlite memory not configured",
     ]);
   });
@@ -98,21 +105,24 @@ describe("init on a real stack", () => {
   it("ships Cypher that plain cypher-shell runs, and that init takes over", async () => {
     await stack.neo4j.wipe();
     const { uri, username, password } = stack.neo4j;
-    const [java, file] = [await findJava(), join(ROOT, "init", "neo4j", "memory", "V001-memory-up.cypher")];
-    const args = [
-      "-cp",
-      join(neo4jLibDir(), "*"),
-      "org.neo4j.shell.Main",
-      "-a",
-      uri,
-      "-u",
-      username,
-      "-f",
-      file,
-    ];
+    const sets = setsOf("neo4j").map(({ set }) => join(ROOT, "init", "neo4j", set));
+    const script = [
+      ...sets.map((folder) => join(folder, `V001-${basename(folder)}-up.cypher`)),
+      ...sets.map((folder) => join(folder, "verify.cypher")),
+    ].map((file) => readFileSync(file, "utf8"));
+    const java = await findJava();
+    const args = ["-cp", join(neo4jLibDir(), "*"), "org.neo4j.shell.Main", "-a", uri, "-u", username];
     // the password by the environment: never in argv
     const env = { ...process.env, NEO4J_PASSWORD: password };
-    expect(await collect(spawn(java!, args, { env }))).toMatchObject({ code: 0, stderr: "" });
+    const shell = spawn(java!, args, { env });
+    shell.stdin.end(script.join("\n"));
+    const { code, stdout, stderr } = await collect(shell);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    // the one node is the memory's statistics
+    expect(stdout).toMatch(/nodes, fixes, agents, issues, memories\n1, 0, 0, 0, 0\n/);
+    expect(stdout).toMatch(
+      /power_sources, feeders, .*\n0, 0, [\s\S]*persons, concepts, interests\n0, 0, 0\n/,
+    );
     expect(await json("init", "init", "neo4j")).toMatchObject({
       engines: [{ status: "initialized", error: null }],
     });

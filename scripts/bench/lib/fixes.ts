@@ -1,5 +1,6 @@
 /** Generated fixes: the same for the same seed, words as unevenly distributed as in text (Zipf). */
 import { closeSync, openSync, writeSync } from "node:fs";
+import { createRandom } from "./random.ts";
 
 const VOCABULARY = 20_000;
 const SYLLABLES =
@@ -8,21 +9,9 @@ const SYLLABLES =
 const TECHNICAL =
   "connectionTimeout max_connections ECONNREFUSED 5432 OutOfMemoryError x86_64 http2 replicaSet wal_level maxmemory";
 
-/** Uniform numbers in [0, 1): mulberry32. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let value = Math.imul(state ^ (state >>> 15), 1 | state);
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
-    return ((value ^ (value >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Writes `count` lines of `opsctl fixes import`, about 40 words each. */
 export function writeFixes(file: string, count: number, seed = 1): void {
-  const next = random(seed);
-  const pick = <T>(list: readonly T[]) => list[Math.floor(next() * list.length)]!;
+  const { next, pick } = createRandom(seed);
   const technical = TECHNICAL.split(" ");
   const words = Array.from({ length: VOCABULARY }, (_, rank) =>
     rank % 10 === 9

@@ -12,8 +12,8 @@ import type { StoreHandle } from "../../../src/memory/breaker.ts";
 import { importEvents } from "../../../src/memory/import.ts";
 import { recall } from "../../../src/memory/recall.ts";
 import { Stores } from "../../../src/memory/stores.ts";
-import { applySets } from "../../../src/migrate/runner.ts";
 import { setsOf } from "../../../src/migrate/sets.ts";
+import { applySets } from "../../../src/migrate/shipped.ts";
 import { type Corpus, importLine } from "./dataset.ts";
 import { CUT, type Rankings } from "./measures.ts";
 

@@ -4,20 +4,32 @@ import neo4j, { type Session } from "neo4j-driver";
 import pg from "pg";
 import type { Target } from "../../../src/config/targets.ts";
 
+export interface FreshDatabase {
+  url: string;
+  drop(): Promise<void>;
+}
+
+/** A fresh database beside the one of `url`. */
+export async function freshDatabase(url: string): Promise<FreshDatabase> {
+  const name = `opsctl_bench_${randomBytes(6).toString("hex")}`;
+  const fresh = new URL(url);
+  fresh.pathname = `/${name}`;
+  await execute(url, `CREATE DATABASE ${name}`);
+  return { url: fresh.href, drop: () => execute(url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+}
+
 /** Runs `work` on a fresh database beside the configured one and drops it afterwards. */
 export async function onFreshPostgres<T>(target: Target, work: (fresh: Target) => Promise<T>): Promise<T> {
-  const name = `opsctl_bench_${randomBytes(6).toString("hex")}`;
-  const url = new URL(target.url);
-  url.pathname = `/${name}`;
-  await execute(target.url, `CREATE DATABASE ${name}`);
+  const { url, drop } = await freshDatabase(target.url);
   try {
-    return await work({ ...target, url: url.href, database: name });
+    return await work({ ...target, url, database: new URL(url).pathname.slice(1) });
   } finally {
-    await execute(target.url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    await drop();
   }
 }
 
-async function execute(url: string, sql: string): Promise<void> {
+/** Sends SQL over a connection of its own. */
+export async function execute(url: string, sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
   client.on("error", () => {});
   await client.connect();

@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Sandbox } from "../support/cli.ts";
+import { type OwnRedis, ownRedis } from "../support/servers.ts";
+import { seeded } from "./kill-import.ts";
+import { killAtRandom } from "./migrate-kill.ts";
+import { neo4jSubject } from "./migrate-neo4j.ts";
+import { postgresSubject } from "./migrate-postgres.ts";
+import { redisSubject } from "./migrate-redis.ts";
+import { sqliteSubject } from "./migrate-sqlite.ts";
+
+const KILLS = 100;
+
+describe("migrate, killed with SIGKILL at random points", () => {
+  let box: Sandbox;
+  let redis: OwnRedis;
+
+  beforeAll(async () => {
+    box = new Sandbox();
+    redis = await ownRedis();
+  });
+  afterAll(async () => {
+    await redis.stop();
+    box.remove();
+  });
+
+  const ENGINES = [
+    { engine: "postgres", make: () => postgresSubject(box), paceMs: 8, startMs: 300 },
+    { engine: "redis", make: () => redisSubject(box, redis), paceMs: 8, startMs: 300 },
+    { engine: "sqlite", make: async () => sqliteSubject(box), paceMs: 8, startMs: 300 },
+    { engine: "neo4j", make: () => neo4jSubject(box), paceMs: 30, startMs: 800 },
+  ];
+
+  it.each(ENGINES)(`$engine: after ${KILLS} kills everything is there once`, async ({ engine, ...pace }) => {
+    const seed = Number(process.env["OPSCTL_TEST_SEED"] ?? Date.now() % 1_000_000);
+    const tally = await killAtRandom({ box, ...pace, random: seeded(seed), kills: KILLS });
+    console.log(`${engine}, seed ${seed}: ${JSON.stringify(tally)}`);
+    expect(tally.kills).toBe(KILLS);
+    expect(tally.broken).toBeGreaterThan(0);
+  });
+});

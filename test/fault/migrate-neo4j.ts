@@ -1,0 +1,87 @@
+import neo4j, { type Session } from "neo4j-driver";
+import { type Sandbox, until } from "../support/cli.ts";
+import { neo4jServer } from "../support/servers.ts";
+import {
+  countMarks,
+  type Marked,
+  type MarkedFile,
+  numbers,
+  type Subject,
+  versionOf,
+  writeFiles,
+} from "./migrate-subject.ts";
+
+/** A node: twice when it runs twice. */
+function node(mark: string): Marked {
+  return { text: `CREATE (:Ledger {mark: '${mark}'});`, adds: mark };
+}
+
+/** Marks: nodes `Ledger`, and indexes `i_…`. Data alone, schema alone, both mixed, and a statement that commits by itself. */
+const NEO4J_FILES: readonly MarkedFile[] = numbers().map((number) => {
+  const version = versionOf(number);
+  const index = `i_${version.toLowerCase()}`;
+  const [make, drop]: Marked[] = [
+    { text: `CREATE INDEX ${index} FOR (n:T_${version}) ON (n.name);`, adds: index },
+    { text: `DROP INDEX ${index};`, removes: index },
+  ];
+  const loop: Marked = {
+    text: "MATCH (l:Ledger) CALL (l) { SET l.seen = true } IN TRANSACTIONS OF 10 ROWS;",
+  };
+  const first = node(`${version} first`);
+  const last = node(`${version} last; it's`.replace("'", "\\'"));
+  last.adds = `${version} last; it's`;
+  const down = [node(`${version} down`), node(`${version} down again`)];
+  if (number % 5 === 0) return { version, up: [first, loop, last], down };
+  if (number % 3 === 0)
+    return { version, up: [first, last, make!, node(`${version} end`)], down: [...down, drop!] };
+  if (number % 3 === 1) return { version, up: [make!], down: [drop!] };
+  return { version, up: [first, last], down };
+});
+
+/** The one database of the test run, wiped; or an empty server of the test's own. */
+export async function neo4jSubject(
+  box: Sandbox,
+  own?: { uri: string; username: string; password: string },
+): Promise<Subject> {
+  writeFiles(box, "neo4j", NEO4J_FILES);
+  const { uri, username, password } = own ?? neo4jServer();
+  const wipe = async () => {
+    if (!own) await neo4jServer().wipe();
+  };
+  await wipe();
+  const driver = neo4j.driver(uri, neo4j.auth.basic(username, password), { disableLosslessIntegers: true });
+  const ask = async (work: (session: Session) => Promise<string[]>) => {
+    const session = driver.session({ database: "neo4j" });
+    try {
+      return await work(session);
+    } finally {
+      await session.close();
+    }
+  };
+  const column = (query: string) =>
+    ask(async (session) => (await session.run(query)).records.map((record) => String(record.get(0))));
+  return {
+    engine: "neo4j",
+    files: NEO4J_FILES,
+    env: { NEO4J_URI: uri, NEO4J_USERNAME: username, NEO4J_PASSWORD: password },
+    target: ["neo4j"],
+    async marks() {
+      const nodes = await column("MATCH (l:Ledger) RETURN l.mark");
+      const indexes = await column("SHOW INDEXES YIELD name WHERE name STARTS WITH 'i_' RETURN name");
+      return countMarks([...nodes, ...indexes]);
+    },
+    async expire() {
+      await column("MATCH (l:opsctl_lock) SET l.expires_at = 0");
+    },
+    async settle() {
+      await until("the killed client's transactions are gone", async () => {
+        const running = await column("SHOW TRANSACTIONS YIELD transactionId RETURN transactionId");
+        return running.length === 1;
+      });
+    },
+    async drop() {
+      await driver.close();
+      await wipe();
+    },
+  };
+}
