@@ -49,14 +49,22 @@ export async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     state.clearProgress();
     const reason: unknown = state.abort.signal.aborted ? state.abort.signal.reason : error;
-    if (!(reason instanceof ReaderGone))
-      reportError(state, toOpsError(state.abort.signal.aborted ? abortError(reason) : error));
+    if (!(reason instanceof ReaderGone)) reportError(state, reportable(error, reason));
   } finally {
     await state.context?.app.close();
     state.isOver = true;
     process.removeAllListeners("SIGINT");
     process.removeAllListeners("SIGTERM");
   }
+}
+
+/** After a signal or the deadline many things fail: the reason counts, unless a command says what it means for its work. */
+function reportable(error: unknown, reason: unknown): OpsError {
+  if (reason === error) return toOpsError(error);
+  const stopped = abortError(reason);
+  return error instanceof OpsError && error.code === stopped.code && error.hint !== undefined
+    ? error
+    : stopped;
 }
 
 /** Without `process.stdout`, whose streams take a fifth of a bare start to load. False: nobody reads, or not now. */

@@ -74,11 +74,15 @@ export const STRICT = [
 ] as const;
 
 /** Asks before something is destroyed. Without a terminal (or with --no-input) only `--yes` goes on. */
-export async function confirm(context: Context, yes: boolean | undefined, question: string): Promise<void> {
+export async function confirm(
+  context: Context,
+  yes: boolean | undefined,
+  question: string,
+  hint = "repeat with --yes, or --dry-run to look first",
+): Promise<void> {
   if (yes) return;
   const interactive = context.globals.input && process.stdin.isTTY && process.stderr.isTTY;
-  if (!interactive)
-    throw usageError(`${question} needs a confirmation`, "repeat with --yes, or --dry-run to look first");
+  if (!interactive) throw usageError(`${question} needs a confirmation`, hint);
   const { ask } = await import("../output/prompt.ts");
   const answer = await ask(`${question}? [y/N] `, context.call.signal);
   if (!/^y(es)?$/i.test(answer.trim()))

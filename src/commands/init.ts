@@ -64,8 +64,11 @@ function setLines(): string {
 
 async function init(context: Context, given: string[], options: Options) {
   const { app, call, io } = context;
-  if (options.list) return renderSets(await listSets(call, targetsOf(context, app.configured())));
-  const names = engineNames(given, app.configured());
+  const configured = [
+    ...new Set([...app.configured(), ...(app.targets.migration ? (["postgres"] as const) : [])]),
+  ];
+  const names = engineNames(given, configured);
+  if (options.list) return list(context, given, names);
   const wanted = parseRedisSettings(options.redisConfig ?? []);
   for (const name of names) requireConfigured(context, name);
   const results = await initialize(call, targetsOf(context, names), {
@@ -96,6 +99,15 @@ async function init(context: Context, given: string[], options: Options) {
           ? ("partial" as const)
           : undefined,
   };
+}
+
+/** `--list`, of the engines that are named, else of all. */
+async function list(context: Context, given: string[], names: readonly EngineName[]) {
+  const configured = names.filter((name) => context.app.migrationTarget(name));
+  const { sets, degraded } = await listSets(context.call, targetsOf(context, configured));
+  const isAll = given.length === 0 || given.includes("all");
+  const shown = sets.filter(({ shipped }) => isAll || names.includes(shipped.engine));
+  return renderSets({ sets: shown, degraded });
 }
 
 /** The flag is about this command line; the setting is about a whole stack, so it may name sets of engines that are left out now. */

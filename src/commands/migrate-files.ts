@@ -41,7 +41,7 @@ export async function dump(
 ) {
   const { store, dump: read } = await dumpable(context, given, options.database);
   const schema = await read(context.call);
-  const { output } = options;
+  const output = options.output === "-" ? undefined : options.output;
   if (output !== undefined) await writeDump(resolve(context.app.config.cwd, output), output, schema);
   const data: v.InferOutput<typeof dumped> = {
     engine: store.engine,

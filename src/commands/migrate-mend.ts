@@ -4,6 +4,7 @@ import type { baselined, repaired } from "../contract/migrate.ts";
 import { usageError } from "../errors.ts";
 import { baselineAt, baselineFromHistory } from "../migrate/baseline.ts";
 import { NOTHING } from "../migrate/history.ts";
+import { commandOf } from "../migrate/plan.ts";
 import { MARKS, markVersion, type Repaired, retryVersion } from "../migrate/repair.ts";
 import { escapeText } from "../output/escape.ts";
 import type { Io } from "../output/io.ts";
@@ -24,7 +25,7 @@ export async function baseline(context: Context, given: string[], options: Basel
   const { lockWaitMs } = runOptions(options);
   const job = singleJob(context, engines, options);
   const target = await job.open();
-  const { adopted, pending, table, changed } =
+  const { adopted, pending, table, changed, unlisted, isGuessed } =
     version === undefined
       ? await baselineFromHistory(call, target, job.source, lockWaitMs)
       : await baselineAt(call, target, job.source, version, lockWaitMs);
@@ -34,7 +35,21 @@ export async function baseline(context: Context, given: string[], options: Basel
     from_history: table,
     adopted: adopted.map((migration) => migration.version),
     pending: pending.map((migration) => migration.version),
+    unlisted: unlisted.map((migration) => migration.version),
+    guessed: isGuessed,
   };
+  if (isGuessed) {
+    context.io.note(
+      `${data.format} keeps its last version only: all files up to it were taken as applied; it skips files that were merged late`,
+      "warning:",
+    );
+  }
+  if (unlisted.length > 0) {
+    context.io.note(
+      `applied here, but not in ${table}: ${data.unlisted.join(", ")} (applied by opsctl since, or rolled back by ${data.format})`,
+      "warning:",
+    );
+  }
   return {
     data,
     render: (io: Io) => {
@@ -88,7 +103,8 @@ export async function repair(context: Context, given: string[], options: RepairO
     done = await retryVersion(call, target, job.source, { ...rest, version });
   } else {
     const what = version === undefined ? "the file that is broken off" : `version ${version}`;
-    await confirm(context, options.yes, `marking ${what} as ${mark} on ${job.target.shown}`);
+    const hint = `repeat with --yes; ${commandOf("status", job.source)} shows what history says now`;
+    await confirm(context, options.yes, `marking ${what} as ${mark} on ${job.target.shown}`, hint);
     done = await markVersion(call, target, job.source, mark, { ...limits, version });
   }
   const data: v.InferOutput<typeof repaired> = { ...placeOf(job), ...done };

@@ -1,26 +1,20 @@
 /** `migrate up`, `down` and `redo`. */
-import { relative } from "node:path";
+import { rmSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import type * as v from "valibot";
-import { throwIfAborted } from "../call.ts";
-import type { migrated } from "../contract/migrate.ts";
+import { abortError, type Call, throwIfAborted } from "../call.ts";
 import { OpsError, toOpsError, usageError } from "../errors.ts";
-import type { Extent, Planned } from "../migrate/plan.ts";
-import type { Change, Direction, MigrationTarget } from "../migrate/port.ts";
+import { commandOf, type Extent, type Planned } from "../migrate/plan.ts";
+import type { Direction, MigrationTarget } from "../migrate/port.ts";
 import {
   DEFAULT_LIMITS,
   DEFAULT_LOCK_WAIT_MS,
-  type Done,
   plan,
   type RunOptions,
+  readEntries,
   run,
 } from "../migrate/runner.ts";
-import { statementsOf } from "../migrate/shipped.ts";
-import { USER_SET } from "../migrate/source.ts";
-import { escapeText } from "../output/escape.ts";
-import type { Io } from "../output/io.ts";
-import { type Column, printTable } from "../output/table.ts";
 import { type Context, confirm } from "./command.ts";
+import { doneFile, type EngineReport, type Outcome, plannedRow, resultOf } from "./migrate-report.ts";
 import { type Job, jobsOf, type SourceOptions, singleJob } from "./migrate-sources.ts";
 
 /** Milliseconds. */
@@ -37,13 +31,11 @@ interface Options extends SourceOptions, LimitOptions {
   yes?: boolean;
   copy: boolean;
   wait?: number;
+  edited?: boolean;
 }
 
-type Migrated = v.InferOutput<typeof migrated>;
-type Engine = Migrated["engines"][number];
-type FileRow = Engine["files"][number];
-
 export async function up(context: Context, given: string[], options: Options) {
+  refuseBoth(options);
   const jobs = jobsOf(context, given, options);
   if (options.to !== undefined && jobs.length > 1) {
     throw usageError(
@@ -60,9 +52,7 @@ export async function up(context: Context, given: string[], options: Options) {
 }
 
 export async function down(context: Context, given: string[], options: Options) {
-  if (options.to !== undefined && options.steps !== undefined) {
-    throw usageError("--to and --steps are both given", "give one of them");
-  }
+  refuseBoth(options);
   const job = singleJob(context, given, options);
   const outcome = await attempt(context, job, async (row) => {
     if (!options.dryRun) await confirmRollback(context, job, options);
@@ -74,55 +64,77 @@ export async function down(context: Context, given: string[], options: Options) 
 export async function redo(context: Context, given: string[], options: Options) {
   const job = singleJob(context, given, options);
   const outcome = await attempt(context, job, async (row) => {
-    const planned = await confirmRollback(context, job, options);
+    const again = { ...options, edited: true };
+    const planned = await confirmRollback(context, job, again, "repeat with --yes");
     if (planned.length === 0)
       throw usageError(`nothing of ${job.source.title} is applied`, "opsctl migrate up");
-    await runJob(context, job, "down", options, row);
+    await runJob(context, job, "down", again, row);
     await runJob(context, job, "up", { ...options, only: planned[0]!.entry.version }, row);
   });
   return resultOf(context, "redo", options, [outcome]);
 }
 
+function refuseBoth({ to, steps }: Options): void {
+  if (to !== undefined && steps !== undefined)
+    throw usageError("--to and --steps are both given", "give one of them");
+}
+
 /** Shows what will be rolled back, and asks. */
-async function confirmRollback(context: Context, job: Job, options: Options): Promise<Planned[]> {
+async function confirmRollback(
+  context: Context,
+  job: Job,
+  options: Options,
+  hint?: string,
+): Promise<Planned[]> {
   const planned = await plan(context.call, await job.open(), job.source, "down", extentOf(options));
   if (planned.length === 0) return planned;
   const files = planned.map(({ script }) => script.file);
   const shown =
     files.length > 3 ? `${files.slice(0, 3).join(", ")} and ${files.length - 3} more` : files.join(", ");
-  await confirm(context, options.yes, `rolling back ${shown} on ${job.target.shown}`);
+  await confirm(context, options.yes, `rolling back ${shown} on ${job.target.shown}`, hint);
   return planned;
 }
 
-interface Outcome {
-  row: Engine;
-  error: OpsError | null;
-}
-
 /** One engine's failure is its own result: the others get their turn. @throws OpsError of an aborted call, and `usage` */
-async function attempt({ call }: Context, job: Job, work: (row: Engine) => Promise<void>): Promise<Outcome> {
+async function attempt(
+  { call }: Context,
+  job: Job,
+  work: (row: EngineReport) => Promise<void>,
+): Promise<Outcome> {
   const { engine, set, format, place } = job.source;
   const { shown: target } = job.target;
   const none = { changes: [], files: [], copy: null, error: null };
-  const row: Engine = { engine, target, set, format, dir: place, status: "unchanged", ...none };
+  const row: EngineReport = { engine, target, set, format, dir: place, status: "unchanged", ...none };
   try {
     await work(row);
     return { row, error: null };
   } catch (error) {
-    const failed = toOpsError(error);
-    if (row.files.length === 0) throwIfAborted(call);
+    const failed = call.signal.aborted ? stopped(call, job, row) : toOpsError(error);
     row.status = "failed";
     row.error = { code: failed.code, message: failed.message, hint: failed.hint ?? null };
     return { row, error: failed };
   }
 }
 
+/** A run that a signal or the deadline has ended: where the database is now. */
+function stopped(call: Call, { source }: Job, { files }: EngineReport): OpsError {
+  const { code, message } = abortError(call.signal.reason);
+  const done =
+    files.length === 0 ? "no file was finished" : `${files.at(-1)!.file} was the last file that was finished`;
+  return new OpsError({
+    code,
+    engine: source.engine,
+    message: `${message} (${done}; of the one under way nothing is kept, or history says how far it came)`,
+    hint: `${commandOf("status", source)} shows where it is, and running it again goes on from there`,
+  });
+}
+
 async function runJob(
   context: Context,
   job: Job,
   direction: Direction,
-  options: Options & { only?: string },
-  row: Engine,
+  options: Options & Pick<Extent, "only">,
+  row: EngineReport,
 ): Promise<void> {
   const { call } = context;
   const target = await job.open();
@@ -136,7 +148,7 @@ async function runJob(
     }
     return;
   }
-  const changes = await run(call, target, job.source, direction, {
+  const work = run(call, target, job.source, direction, {
     ...runOptions(options),
     extent,
     onDone(done) {
@@ -148,14 +160,35 @@ async function runJob(
     },
     beforeFirst: options.copy && target.copy ? (first) => keepCopy(context, target, first, row) : undefined,
   });
-  row.changes.push(...(changes satisfies Change[]));
+  try {
+    row.changes.push(...(await work));
+  } catch (error) {
+    await dropUnusedCopy(context, target, job, row);
+    throw error;
+  }
+}
+
+/** A run that changed nothing needs no copy: one that CI repeats would fill the disk with them. */
+async function dropUnusedCopy(
+  { call, io }: Context,
+  target: MigrationTarget,
+  { source }: Job,
+  row: EngineReport,
+): Promise<void> {
+  if (row.copy === null || row.files.length > 0) return;
+  const entries = await readEntries(call, target, source).catch(() => undefined);
+  // of a file without a transaction a part may be there
+  if (entries === undefined || entries.some(({ broken }) => broken !== null)) return;
+  rmSync(row.copy, { force: true });
+  io.note(`nothing was changed: the copy ${row.copy} is removed`);
+  row.copy = null;
 }
 
 async function keepCopy(
   { call, io }: Context,
   target: MigrationTarget,
   first: Planned,
-  row: Engine,
+  row: EngineReport,
 ): Promise<void> {
   if (row.copy !== null) return;
   row.copy = await target.copy!(call, first.entry.version);
@@ -173,42 +206,8 @@ export function runOptions(options: LimitOptions): Pick<RunOptions, "lockWaitMs"
   };
 }
 
-function extentOf({ to, steps }: Options): Extent {
-  return { to, steps };
-}
-
-function doneFile({ migration, direction, file, durationMs, isLate, resumedAt }: Done): FileRow {
-  return {
-    version: migration.version,
-    file,
-    description: migration.description,
-    state: direction === "up" ? "applied" : "reverted",
-    duration_ms: durationMs,
-    late: isLate,
-    resumed_at: resumedAt,
-    statements: [],
-    previews: [],
-  };
-}
-
-async function plannedRow({ call }: Context, target: MigrationTarget, planned: Planned): Promise<FileRow> {
-  const { entry, script, from } = planned;
-  const previews: string[] = [];
-  for (const statement of target.statements(script.text).slice(from)) {
-    const preview = await target.preview?.(call, statement);
-    if (preview) previews.push(preview);
-  }
-  return {
-    version: entry.version,
-    file: script.file,
-    description: entry.migration!.description,
-    state: "planned",
-    duration_ms: null,
-    late: entry.isLate,
-    resumed_at: from,
-    statements: statementsOf(target, planned),
-    previews,
-  };
+function extentOf({ to, steps, edited }: Options): Extent {
+  return { to, steps, edited };
 }
 
 /** Asks each server until it answers. @throws OpsError of the last try when `ms` are over */
@@ -226,79 +225,6 @@ async function waitForServers({ call, io }: Context, jobs: readonly Job[], ms: n
         if (tries === 0) io.note(`waiting: ${message}`);
         await delay(Math.min(1_000, 100 * 2 ** tries), undefined, { signal: call.signal }).catch(() => {});
       }
-    }
-  }
-}
-
-function resultOf(
-  context: Context,
-  direction: Migrated["direction"],
-  options: Options,
-  outcomes: readonly Outcome[],
-) {
-  const engines = outcomes.map(({ row }) => row);
-  const data: Migrated = {
-    direction,
-    dry_run: options.dryRun === true,
-    changed: engines.some(
-      ({ status, files }) => status === "migrated" || (status === "failed" && files.length > 0),
-    ),
-    engines,
-  };
-  const failed = outcomes.flatMap(({ error }) => error ?? []);
-  const isPartial = failed.length > 0 && failed.length < outcomes.length;
-  return {
-    data,
-    render: (io: Io) => render(context, io, data),
-    code: isPartial ? ("partial" as const) : undefined,
-    failure: isPartial ? undefined : allFailed(failed),
-  };
-}
-
-/** One engine: its own error. Several: each was shown, and the first one's code counts. */
-function allFailed([first, ...more]: readonly OpsError[]): OpsError | undefined {
-  if (first === undefined || more.length === 0) return first;
-  const hint = "mend what is named above, then run it again";
-  return new OpsError({ code: first.code, message: `all ${more.length + 1} engines failed`, hint });
-}
-
-type Line = FileRow & { engine: string };
-
-/** Columns of `migrate up` and `down`: engine, version, file, state, milliseconds. */
-const COLUMNS: readonly Column<Line>[] = [
-  { header: "engine", value: (row) => row.engine },
-  { header: "version", value: (row) => row.version },
-  { header: "file", flexible: true, value: (row) => row.file },
-  { header: "state", value: (row) => row.state, style: (row) => (row.state === "planned" ? "dim" : "green") },
-  { header: "ms", value: (row) => row.duration_ms, align: "right" },
-];
-
-async function render({ app }: Context, io: Io, { engines, dry_run }: Migrated): Promise<void> {
-  for (const { engine, changes } of engines) {
-    for (const { name, after } of changes) io.note(`${engine}: ${name} ${after ?? "dropped"}`);
-  }
-  const rows = engines.flatMap(({ engine, files }) => files.map((file) => ({ ...file, engine })));
-  await printTable(io, COLUMNS, rows);
-  if (dry_run) await renderStatements(io, engines);
-  for (const { engine, status, set, dir, format, files, error } of engines) {
-    const where = set === USER_SET ? `${relative(app.config.cwd, dir)} (${format})` : `the set "${set}"`;
-    if (status === "unchanged") io.note(`${engine}: nothing to do, ${where} is up to date`);
-    for (const { file, late } of files) {
-      if (late) io.note(`${engine}: ${file} was merged late: a higher version was applied before it`);
-    }
-    if (error && engines.length > 1)
-      io.note(`${engine}: error: ${error.message}${error.hint ? `\nTry: ${error.hint}` : ""}`);
-  }
-}
-
-async function renderStatements(io: Io, engines: Engine[]): Promise<void> {
-  for (const { engine, files } of engines) {
-    const end = engine === "redis" ? "" : ";";
-    for (const { file, statements, previews } of files) {
-      await io.out(
-        `-- ${escapeText(file)}\n${statements.map((one) => `${escapeText(one)}${end}\n`).join("")}`,
-      );
-      for (const preview of previews) await io.out(`-- ${escapeText(preview)}\n`);
     }
   }
 }

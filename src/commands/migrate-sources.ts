@@ -56,7 +56,8 @@ export function jobsOf(context: Context, given: readonly string[], options: Sour
   return names.map((engine) => {
     const source = set === USER_SET ? userSource(context, engine, options) : shippedSource(engine, set);
     const flags = [source.flags ?? "", ...flagsOf(options)].filter((flag) => flag !== "").join(" ");
-    return { ...storeOf(context, engine, database), source: { ...source, flags } };
+    const store = storeOf(context, engine, database);
+    return { ...store, source: { ...source, flags, store: store.target.shown } };
   });
 }
 
@@ -126,7 +127,7 @@ function storeOf({ app }: Context, engine: EngineName, database: string | undefi
 function enginesOf(context: Context, given: readonly string[], options: SourceOptions): EngineName[] {
   const { app } = context;
   if (given.length > 0 && !given.includes("all")) return engineNames(given, NAMES);
-  if (options.database !== undefined) return ["sqlite"];
+  if (options.database !== undefined) return onlySqlite(context, given);
   if (options.set !== undefined && options.set !== USER_SET) return enginesWithSet(context, options.set);
   if (options.dir !== undefined) return oneConfigured(context);
   const withFiles = NAMES.filter((name) => existsSync(folderOf(context, name)));
@@ -139,6 +140,20 @@ function enginesOf(context: Context, given: readonly string[], options: SourceOp
     `there are no migrations: ${relativePath(context, migrationsFolder(context))} has no folder of a configured engine`,
     'opsctl migrate new postgres "create users" makes the first file; --dir names another folder',
   );
+}
+
+/** `--database` means SQLite: what else has files is left alone, and nobody shall believe that it was migrated. */
+function onlySqlite(context: Context, given: readonly string[]): EngineName[] {
+  if (given.length > 0) {
+    throw usageError(
+      "--database names a SQLite file, and all engines are asked for",
+      "name sqlite, or leave --database out",
+    );
+  }
+  for (const name of NAMES.filter((one) => one !== "sqlite" && existsSync(folderOf(context, one)))) {
+    context.io.note(`warning: ${shownFolder(context, name)} is left alone: --database is about sqlite`);
+  }
+  return ["sqlite"];
 }
 
 function enginesWithSet({ app }: Context, set: string): EngineName[] {

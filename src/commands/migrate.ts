@@ -64,7 +64,9 @@ Examples:
 
   command
     .command("history")
-    .description("list what was done, the last first, shipped schemas included")
+    .description(
+      "list the last thing that was done with each version, newest first, shipped schemas included",
+    )
     .argument("[engines...]", "neo4j postgres redis sqlite, or all (default: what is configured)")
     .option("--limit <n>", "rows", integer("--limit", 1, 100_000), 50)
     .option("--database <path>", "SQLite: another file than the embedded one")
@@ -81,7 +83,7 @@ Examples:
 
   source(command.command("verify"))
     .description(
-      "compare the files with the history and check those that are pending; exit code 4 when something is wrong",
+      "compare the files with the history, and look in pending ones for what must not run; exit code 4 when something is wrong",
     )
     .argument("[engines...]", ENGINES)
     .action(run(verify));
@@ -114,7 +116,7 @@ Examples:
     .command("dump")
     .description("print the schema; the same schema gives the same text")
     .argument("[engine]", ENGINE)
-    .option("--output <file>", "write it to a file")
+    .option("--output <file>", "write it to a file (-: to stdout)")
     .option("--database <path>", "SQLite: another file than the embedded one")
     .action(run(dump));
 }

@@ -130,6 +130,10 @@ export const baselined = v.strictObject({
   from_history: nullableText,
   adopted: v.array(text),
   pending: v.array(text),
+  /** Applied here, and the other tool's history does not list it. */
+  unlisted: v.array(text),
+  /** The other tool keeps its last version only: what lies below it was taken as applied. */
+  guessed: v.boolean(),
 });
 
 export const repaired = v.strictObject({

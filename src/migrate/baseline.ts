@@ -17,6 +17,10 @@ export interface Baselined {
   pending: Migration[];
   /** The table of another tool that said it; it was only read. */
   table: string | null;
+  /** Applied according to opsctl, and that table does not list it: opsctl applied it since, or the other tool rolled it back. */
+  unlisted: Migration[];
+  /** That tool keeps its last version only: what lies below it was taken as applied. */
+  isGuessed: boolean;
 }
 
 /** Where a tool keeps its history unless it was told otherwise. */
@@ -40,7 +44,7 @@ export async function baselineAt(
   const last =
     version === NOTHING ? 0 : findVersion(source, entriesOf(source.migrations, []), version, "baseline").seq;
   const held = version === NOTHING ? [] : source.migrations.filter(({ seq }) => seq <= last);
-  return settle(call, target, source, { held, isAll: true, table: null }, lockWaitMs);
+  return settle(call, target, source, { held, isAll: true, table: null, isGuessed: false }, lockWaitMs);
 }
 
 /**
@@ -64,16 +68,18 @@ export async function baselineFromHistory(
   }
   const peer = await target.peerHistory(call, format);
   if (peer === null) {
-    const what = engine === "neo4j" ? "node :SchemaMigration" : `table ${PEER_TABLES[format]}`;
+    const what =
+      engine === "neo4j" ? "node :SchemaMigration" : `table ${PEER_TABLES[format]} with its columns`;
     throw new OpsError({
       code: "not_found",
       engine,
-      message: `there is no ${what}: ${format} has no history here`,
-      hint: `is it this database? ${commandOf("baseline", source, "VERSION")} records files without it`,
+      message: `${format} has no history here: there is no ${what}`,
+      hint: `is it this database, and that tool's folder? ${commandOf("baseline", source, "VERSION")} records files without it`,
     });
   }
   const held = heldBy(source, format, peer);
-  return settle(call, target, source, { held, isAll: false, table: peer.table }, lockWaitMs);
+  const wanted = { held, isAll: false, table: peer.table, isGuessed: peer.lastOnly && held.length > 1 };
+  return settle(call, target, source, wanted, lockWaitMs);
 }
 
 /** The files that a tool has applied. @throws OpsError `failed` when it broke off, `integrity` for versions without a file */
@@ -112,6 +118,7 @@ interface Held {
   /** And nothing else of the folder. */
   isAll: boolean;
   table: string | null;
+  isGuessed: boolean;
 }
 
 async function settle(
@@ -125,6 +132,7 @@ async function settle(
   let rows = await ofSet();
   let written = planBaseline(call, source, rows, wanted);
   if (written.length > 0) {
+    await refuseNew(call, target, source);
     await target.prepare(call, [source.set], false);
     await target.exclusively(call, lockWaitMs, async () => {
       // another process may have written history while this one waited for the lock
@@ -139,7 +147,24 @@ async function settle(
   const pending = left.flatMap(({ state, migration }) =>
     migration && (state === "pending" || state === "reverted") ? [migration] : [],
   );
-  return { changed: written.length > 0, adopted, pending, table: wanted.table };
+  const { table, isGuessed } = wanted;
+  const listed = new Set(wanted.held.map(({ version }) => version));
+  const unlisted = left.flatMap(({ state, migration, version }) =>
+    migration && table !== null && state === "applied" && !listed.has(version) ? [migration] : [],
+  );
+  return { changed: written.length > 0, adopted, pending, table, unlisted, isGuessed };
+}
+
+/** What does not exist holds nothing: recording files as applied there would be untrue, and a typing error would make a database. */
+async function refuseNew(call: Call, target: MigrationTarget, source: Source): Promise<void> {
+  const [created] = (await target.prepare(call, [source.set], true)).filter(({ before }) => before === null);
+  if (created === undefined) return;
+  throw new OpsError({
+    code: "not_found",
+    engine: source.engine,
+    message: `there is no ${created.name}: a baseline is about what a database holds`,
+    hint: `check the name; ${commandOf("up", source)} makes it and applies the files`,
+  });
 }
 
 /**
@@ -162,10 +187,9 @@ export function planBaseline(
   if (held.length === 0) return rows.length === 0 ? [nothingRow(call, source)] : [];
   const missing = entries.filter(({ state, version }) => state === "pending" && wanted.has(version));
   return missing.map((entry) => {
-    const row = appliedRow(call, entry.migration!);
     // rollbacks go by time, then by number: it was applied before what history has with higher numbers
     const later = rows.filter(({ seq }) => seq > entry.seq).map(({ applied_at }) => applied_at);
-    return { ...row, applied_at: Math.min(row.applied_at, ...later) };
+    return appliedRow(call, entry.migration!, Math.min(Date.now(), ...later));
   });
 }
 
@@ -197,5 +221,5 @@ function nothingRow(call: Call, { set }: Source): HistoryRow {
     up: { file: "", text: "", checksum: `sha256:${sha256("")}`, inTransaction: true },
     down: null,
   };
-  return appliedRow(call, nothing);
+  return appliedRow(call, nothing, Date.now());
 }

@@ -13,6 +13,8 @@ export interface Extent {
   steps?: number | undefined;
   /** This version alone. */
   only?: string | undefined;
+  /** Down: also when its file was edited since, as one does who is still writing it. */
+  edited?: boolean | undefined;
 }
 
 /** One file to run. */
@@ -70,7 +72,10 @@ export function planDown(
     extent.to === undefined
       ? applied.slice(0, extent.steps ?? 1)
       : applied.slice(0, lastToStay(source, entries, applied, extent.to));
-  refuseProblems(source, chosen);
+  refuseProblems(
+    source,
+    chosen.filter(({ state }) => !(extent.edited && state === "edited")),
+  );
   const stuck = chosen.filter(({ migration }) => migration!.down === null);
   if (stuck.length > 0) {
     const names = listed(stuck.map(({ migration }) => migration!.up.file));
@@ -94,6 +99,8 @@ function onlyThat({ only }: Extent, entries: readonly Entry[]): Entry[] {
 export function findVersion(source: Source, entries: readonly Entry[], text: string, flag = "--to"): Entry {
   const found =
     entries.find(({ version }) => version === text) ??
+    // diesel's folders have hyphens, its versions none
+    entries.find(({ version }) => source.format === "diesel" && version === text.replaceAll("-", "")) ??
     (/^V?\d{1,16}$/i.test(text)
       ? entries.find(({ seq }) => seq === Number(text.replace(/^v/i, "")))
       : undefined);
@@ -197,7 +204,7 @@ function refuseProblems(source: Source, entries: readonly Entry[]): void {
     throw new OpsError({
       code: "integrity",
       engine: source.engine,
-      message: `applied, but not in ${source.place}: ${listed(missing.map(({ row }) => row!.file))}`,
+      message: `applied${on(source)}, but not in ${source.place}: ${listed(missing.map(({ row }) => row!.file))}`,
       hint: "put the files back: without them nobody can tell what the database holds",
     });
   }
@@ -209,12 +216,16 @@ function refuseProblems(source: Source, entries: readonly Entry[]): void {
     code: "integrity",
     engine: source.engine,
     message:
-      `${first.migration!.up.file} differs from the file that was applied: ` +
+      `${first.migration!.up.file} differs from the file that was applied${on(source)}: ` +
       `history has ${first.row!.checksum}, the file is ${first.migration!.up.checksum}${others}`,
     hint:
       "restore the file as it was applied, changes belong into a new version; " +
       `${commandOf("repair", source, `${first.version} --mark applied`)} takes it as it is`,
   });
+}
+
+function on({ store }: Source): string {
+  return store === undefined ? "" : ` on ${store}`;
 }
 
 function listed(names: readonly string[]): string {

@@ -4,7 +4,7 @@ import { OpsError, usageError } from "../errors.ts";
 import type { Entry } from "./history.ts";
 import { commandOf, findVersion } from "./plan.ts";
 import type { HistoryRow, MigrationTarget, Script } from "./port.ts";
-import { appliedRow, type RunOptions, readEntries, run } from "./runner.ts";
+import { appliedRow, lastTime, type RunOptions, readEntries, run } from "./runner.ts";
 import type { Source } from "./source.ts";
 import { executedChecksum } from "./stepwise.ts";
 
@@ -41,8 +41,9 @@ export async function markVersion(
 ): Promise<Repaired> {
   await target.prepare(call, [source.set], false);
   return target.exclusively(call, lockWaitMs, async () => {
-    const entry = choose(source, await readEntries(call, target, source), version);
-    const row = markedRow(call, target, source, entry, mark);
+    const entries = await readEntries(call, target, source);
+    const entry = choose(source, entries, version);
+    const row = markedRow(call, target, source, entry, mark, lastTime(entries));
     if (row !== null) await target.record(call, [row]);
     return report(entry, row === null ? entry.state : mark);
   });
@@ -109,6 +110,7 @@ function markedRow(
   source: Source,
   entry: Entry,
   mark: Mark,
+  latest: number,
 ): HistoryRow | null {
   const { state, migration, row, version } = entry;
   if (state === mark) return null;
@@ -128,9 +130,8 @@ function markedRow(
       hint: "put the file back; --mark reverted forgets the version",
     });
   }
-  const fresh = appliedRow(call, migration);
   // the order of rollbacks stays
-  return row ? { ...fresh, applied_at: row.applied_at } : fresh;
+  return appliedRow(call, migration, row?.applied_at ?? Math.max(Date.now(), latest + 1));
 }
 
 function report(entry: Entry, after: Entry["state"]): Repaired {

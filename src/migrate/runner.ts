@@ -75,14 +75,17 @@ export async function run(
   const changes = await target.prepare(call, [source.set], false);
   await target.exclusively(call, options.lockWaitMs, async () => {
     // another runner may have worked while this one waited for the lock
-    const planned = await plan(...work);
+    const entries = await readEntries(call, target, source);
+    const planned = await planFrom(entries, ...work);
+    let clock = lastTime(entries);
     if (planned.length > 0) await options.beforeFirst?.(planned[0]!);
     for (const [index, one] of planned.entries()) {
       // an engine that runs in this process (SQLite) keeps it busy: a signal is heard here
       await nextTurn();
       throwIfAborted(call);
-      await runOne(call, target, one, direction, options);
-      call.progress({ label: one.script.file, done: index + 1, total: planned.length, unit: "files" });
+      call.progress({ label: one.script.file, done: index, total: planned.length, unit: "files" });
+      clock = Math.max(Date.now(), clock + 1);
+      await runOne(call, target, one, direction, clock, options);
     }
   });
   return changes;
@@ -93,10 +96,11 @@ async function runOne(
   target: MigrationTarget,
   { entry, script, from }: Planned,
   direction: Direction,
+  appliedAt: number,
   { limits, onDone }: RunOptions,
 ): Promise<void> {
   const migration = entry.migration!;
-  const step: Step = { migration, direction, script, row: newRow(call, migration), from, limits };
+  const step: Step = { migration, direction, script, row: newRow(call, migration, appliedAt), from, limits };
   const startedAt = performance.now();
   await target.run(call, step);
   const durationMs = Math.round(performance.now() - startedAt);
@@ -112,8 +116,16 @@ export async function readEntries(call: Call, target: MigrationTarget, source: S
   );
 }
 
+/**
+ * When the last file was applied, ms. What comes next is later, whatever the clock of this host says: rollbacks go by the order of
+ * application, and hosts' clocks differ.
+ */
+export function lastTime(entries: readonly Entry[]): number {
+  return Math.max(0, ...entries.map(({ row }) => row?.applied_at ?? 0));
+}
+
 /** The row of a migration, with what does not depend on the outcome. */
-export function newRow(call: Call, migration: Migration): Step["row"] {
+function newRow(call: Call, migration: Migration, appliedAt: number): Step["row"] {
   return {
     set_name: migration.set,
     version: migration.version,
@@ -122,7 +134,7 @@ export function newRow(call: Call, migration: Migration): Step["row"] {
     description: migration.description,
     checksum: migration.up.checksum,
     applied_by: call.actor,
-    applied_at: Date.now(),
+    applied_at: appliedAt,
     tool_version: TOOL_VERSION,
   };
 }
@@ -154,6 +166,6 @@ async function refuseOccupied(
 }
 
 /** Row of history whose columns are all there, for baseline and repair. */
-export function appliedRow(call: Call, migration: Migration): HistoryRow {
-  return { ...newRow(call, migration), state: "applied", statement_index: 0, duration_ms: 0 };
+export function appliedRow(call: Call, migration: Migration, appliedAt: number): HistoryRow {
+  return { ...newRow(call, migration, appliedAt), state: "applied", statement_index: 0, duration_ms: 0 };
 }

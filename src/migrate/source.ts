@@ -19,6 +19,8 @@ export interface Source {
   migrations: readonly Migration[];
   /** Flags that name these files and their store again (`--dir db --database app.db`), for commands in hints. */
   flags?: string;
+  /** Where they go, without secrets, for messages. */
+  store?: string;
 }
 
 /** A set that opsctl ships. @throws OpsError `failed` when the installation is incomplete */

@@ -4,14 +4,20 @@ import { type ErrorCode, OpsError } from "../errors.ts";
 import { sha256 } from "../hash.ts";
 import type { HistoryRow, Statement, Step } from "./port.ts";
 
-/** Digest of the statements that are done: what follows them may still be corrected, they may not. */
+/** Digests of one list of statements, as far as they were asked for: each builds on the one before. */
+const digests = new WeakMap<readonly Statement[], string[]>();
+
+/**
+ * Digest of the statements that are done: what follows them may still be corrected, they may not. A chain, because it is asked for after
+ * each of perhaps many thousand statements.
+ */
 export function executedChecksum(statements: readonly Statement[], done: number): string {
-  return `sha256:${sha256(
-    statements
-      .slice(0, done)
-      .map(({ text }) => text)
-      .join("\0"),
-  )}`;
+  const chain = digests.get(statements) ?? [sha256("")];
+  digests.set(statements, chain);
+  for (let index = chain.length - 1; index < done; index += 1) {
+    chain.push(sha256(`${chain[index]}\0${statements[index]?.text ?? ""}`));
+  }
+  return `sha256:${chain[done]}`;
 }
 
 /** The row of a script of which `done` statements have run. */
@@ -61,7 +67,10 @@ export async function runStepwise(
   const elapsed = () => Math.round(performance.now() - startedAt);
   const fail = (done: number) => write(unfinishedRow(step, "failed", statements, done, elapsed()));
   let done = step.from;
+  const announce = () =>
+    call.progress({ label: step.script.file, done, total: statements.length, unit: "statements" });
   await write(unfinishedRow(step, "running", statements, done, 0));
+  announce();
   while (done < statements.length) {
     if (call.signal.aborted) await fail(done);
     throwIfAborted(call);
@@ -73,7 +82,7 @@ export async function runStepwise(
       throw error;
     }
     done += 1;
-    call.progress({ label: step.script.file, done, total: statements.length, unit: "statements" });
+    announce();
     if (done < statements.length) await write(unfinishedRow(step, "running", statements, done, elapsed()));
   }
   await write(doneRow(step, elapsed()));

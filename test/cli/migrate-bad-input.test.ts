@@ -1,51 +1,14 @@
 /** Bad files and bad flags of `migrate`: refused with a message that says where, a last line `Try: …`, the exit code, and nothing changed. */
-import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { Sandbox } from "../support/cli.ts";
+import { describe, expect, test } from "vitest";
+import { APPLIED, type Files, SEVEN, withApplied, writeMigrations } from "../support/migrations.ts";
 
-/** Two versions, applied to `app.db`; the second cannot be rolled back. */
-const APPLIED: Readonly<Record<string, string>> = {
-  "V001-create-users-up.sql": "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL);\n",
-  "V001-create-users-down.sql": "DROP TABLE users;\n",
-  "V002-create-orders-up.sql":
-    "CREATE TABLE orders (id INTEGER PRIMARY KEY);\nINSERT INTO orders VALUES (1);\n",
-};
-const SEVEN = [
-  "CREATE TABLE a (id INTEGER);",
-  "INSERT INTO a VALUES (1);",
-  "CREATE TABEL b (id INTEGER);",
-  ...["c", "d", "e", "f"].map((name) => `CREATE TABLE ${name} (id INTEGER);`),
-].join("\n");
-
-const base = new Sandbox();
-let box: Sandbox;
-
-beforeAll(async () => {
-  write(base, APPLIED);
-  await base.ok(["migrate", "up", "sqlite", "--database", "app.db", "--no-copy"]);
-});
-afterAll(() => base.remove());
-beforeEach(() => {
-  box = new Sandbox();
-  cpSync(base.cwd, box.cwd, { recursive: true });
-});
-afterEach(() => box.remove());
-
-/** Writes files into the folder of an engine; null: deletes one. */
-function write(sandbox: Sandbox, files: Readonly<Record<string, string | Buffer | null>>, engine = "sqlite") {
-  const folder = join(sandbox.cwd, "migrations", engine);
-  mkdirSync(folder, { recursive: true });
-  for (const [name, content] of Object.entries(files)) {
-    if (content === null) rmSync(join(folder, name));
-    else writeFileSync(join(folder, name), content);
-  }
-}
+const box = withApplied();
 
 /** Schema, history and rows of the database. */
-function contents(path = join(box.cwd, "app.db")): unknown {
-  const database = new Database(path, { readonly: true });
+function contents(): unknown {
+  const database = new Database(join(box().cwd, "app.db"), { readonly: true });
   try {
     const ask = (sql: string) => database.prepare(sql).all();
     return [
@@ -60,7 +23,7 @@ function contents(path = join(box.cwd, "app.db")): unknown {
 
 interface Refusal {
   /** Beside those that are applied; null: gone. */
-  files?: Readonly<Record<string, string | Buffer | null>>;
+  files?: Files;
   /** After `migrate`; `--database app.db` is added when the engine is sqlite alone. */
   args?: string[];
   code?: number;
@@ -72,7 +35,7 @@ interface Refusal {
 
 /** Nothing listens there. */
 const NOWHERE = { REDIS_URL: "redis://127.0.0.1:1", DATABASE_URL: "postgresql://u:p@127.0.0.1:1/d" };
-const USERS = APPLIED["V001-create-users-up.sql"]!;
+const USERS = APPLIED["V001-create-users-up.sql"];
 const V3 = "V003-more-up.sql";
 
 const FILES: Record<string, Refusal> = {
@@ -325,12 +288,12 @@ const FLAGS: Record<string, Refusal> = {
 };
 
 async function refuses({ files = {}, args = ["up", "sqlite"], code = 2, says, hint, env }: Refusal) {
-  write(box, files);
+  writeMigrations(box(), files);
   const before = contents();
   const isOurs = args[1] === "sqlite" && args[2] !== "redis" && !args.includes("--database");
   const line = ["migrate", ...args, ...(isOurs ? ["--database", "app.db", "--no-copy"] : [])];
   const known = line.filter((word) => word !== "--no-copy" || /^(up|down|redo)$/.test(args[0]!));
-  const { stdout, stderr, ...ran } = await box.run(known, { env });
+  const { stdout, stderr, ...ran } = await box().run(known, { env });
   expect(ran.code, stderr).toBe(code);
   expect(stdout).toBe("");
   for (const part of says) expect(stderr).toMatch(asPattern(part));
@@ -350,132 +313,4 @@ describe("refused files", () => {
 
 describe("refused flags", () => {
   test.each(Object.entries(FLAGS))("%s", async (_, refusal) => refuses(refusal));
-});
-
-describe("accepted, although it looks odd", () => {
-  const up = ["migrate", "up", "sqlite", "--database", "app.db", "--no-copy"];
-
-  test("applied files with other line ends and a byte order mark", async () => {
-    const turned = Object.entries(APPLIED).map(([name, text]) => [
-      name,
-      `\uFEFF${text.replaceAll("\n", "\r\n")}`,
-    ]);
-    write(box, Object.fromEntries(turned));
-    expect(await box.run(up)).toMatchObject({ code: 0, stdout: "" });
-    const { engines } = await box.json("migrate verify", [
-      "migrate",
-      "verify",
-      "sqlite",
-      "--database",
-      "app.db",
-    ]);
-    expect(engines[0].problems).toEqual([]);
-  });
-
-  test("a new file with them, comments alone, a README, a hidden file, a link", async () => {
-    write(box, {
-      "V003-more-up.sql": "\uFEFFCREATE TABLE c (id INTEGER);\r\n\r\nINSERT INTO c VALUES (1);\r\n",
-      "V004-nothing-up.sql": "-- on purpose\n",
-      "README.md": "how we do it",
-      ".keep": "",
-    });
-    symlinkSync(
-      join(box.cwd, "migrations/sqlite/V004-nothing-up.sql"),
-      join(box.cwd, "migrations/sqlite/V005-link-up.sql"),
-    );
-    const { engines } = await box.json("migrate up", up);
-    expect(engines[0].files.map(({ version }: { version: string }) => version)).toEqual([
-      "V003",
-      "V004",
-      "V005",
-    ]);
-  });
-
-  test("baseline said twice", async () => {
-    const args = ["migrate", "baseline", "sqlite", "V002", "--database", "app.db"];
-    expect(await box.json("migrate baseline", args)).toMatchObject({ changed: false, adopted: [] });
-  });
-
-  test("a version written as a number", async () => {
-    write(box, { "V003-more-up.sql": "SELECT 1;", "V004-more-up.sql": "SELECT 1;" });
-    const { engines } = await box.json("migrate up", [...up, "--to", "3"]);
-    expect(engines[0].files).toMatchObject([{ version: "V003" }]);
-  });
-});
-
-describe("what programs read", () => {
-  const args = ["migrate", "up", "sqlite", "--database", "app.db", "--no-copy", "--json"];
-
-  test("an error is one object on stderr, with the exit code of the process", async () => {
-    write(box, { [V3]: "COMMIT;" });
-    const { code, stderr } = await box.run(args);
-    expect(JSON.parse(stderr)).toEqual({
-      code: "usage",
-      message: expect.stringContaining(`${V3}:1:1:`),
-      hint: expect.any(String),
-      engine: expect.toBeOneOf(["sqlite", null]),
-      exit_code: 2,
-    });
-    expect(code).toBe(2);
-  });
-
-  test("what was applied before the error is on stdout, the error beside it", async () => {
-    write(box, { [V3]: "CREATE TABLE c (id INTEGER);", "V004-next-up.sql": SEVEN });
-    const { engines, changed } = await box.json("migrate up", args.slice(0, -1), { code: 1 });
-    expect(changed).toBe(true);
-    expect(engines[0]).toMatchObject({
-      status: "failed",
-      files: [{ version: "V003", state: "applied" }],
-      error: { code: "failed", message: expect.stringContaining("V004-next-up.sql:3:8:") },
-    });
-  });
-
-  test("status --exit-code is 4 while something is pending or wrong, and 0 when nothing is", async () => {
-    const status = ["migrate", "status", "sqlite", "--database", "app.db", "--exit-code"];
-    expect(await box.json("migrate status", status)).toMatchObject({ up_to_date: true });
-    write(box, { [V3]: "SELECT 1;" });
-    const pending = await box.json("migrate status", status, { code: 4 });
-    expect(pending).toMatchObject({ up_to_date: false, engines: [{ pending: 1, problems: 0 }] });
-    write(box, { [V3]: null, "V001-create-users-up.sql": "SELECT 1;" });
-    const edited = await box.json("migrate status", status, { code: 4 });
-    expect(edited).toMatchObject({ up_to_date: false, engines: [{ pending: 0, problems: 1 }] });
-    expect((await box.run(status.slice(0, -1))).code).toBe(0);
-  });
-
-  test("verify is 4 for what up would refuse, and names it", async () => {
-    write(box, { [V3]: "COMMIT;", "V001-create-users-up.sql": "SELECT 1;" });
-    const verify = ["migrate", "verify", "sqlite", "--database", "app.db"];
-    const { engines } = await box.json("migrate verify", verify, { code: 4 });
-    expect(engines[0].problems).toMatchObject([
-      { version: "V001", kind: "edited" },
-      { version: "V003", kind: "invalid", message: expect.stringContaining(`${V3}:1:1:`) },
-    ]);
-  });
-});
-
-describe("a database that holds tables and has no history", () => {
-  beforeEach(() => {
-    const database = new Database(join(box.cwd, "old.db"));
-    database.exec(USERS);
-    database.close();
-  });
-  const target = ["sqlite", "--database", "old.db"];
-
-  test("is left as it is, and baseline is suggested and works", async () => {
-    const refused = await box.run(["migrate", "up", ...target]);
-    expect(refused.code).toBe(1);
-    expect(refused.stderr).toMatch(/not empty \(users\)/);
-    expect(refused.stderr).toMatch(/^Try: opsctl migrate baseline sqlite VERSION /m);
-    const baseline = await box.json("migrate baseline", ["migrate", "baseline", "V001", ...target.slice(1)]);
-    expect(baseline).toMatchObject({ changed: true, adopted: ["V001"], pending: ["V002"] });
-    const { engines } = await box.json("migrate up", ["migrate", "up", ...target]);
-    expect(engines[0].files).toMatchObject([{ version: "V002", state: "applied" }]);
-  });
-
-  test("with baseline 0 the files meet what is there", async () => {
-    await box.ok(["migrate", "baseline", "sqlite", "0", ...target.slice(1)]);
-    const refused = await box.run(["migrate", "up", ...target]);
-    expect(refused.code).toBe(1);
-    expect(refused.stderr).toMatch(/V001-create-users-up\.sql:1:\d+: .*users/);
-  });
 });

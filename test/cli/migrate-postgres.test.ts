@@ -1,9 +1,8 @@
 /** What `migrate` refuses on PostgreSQL, and who may read without being able to write. */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Sandbox } from "../support/cli.ts";
+import { SEVEN, writeMigrations } from "../support/migrations.ts";
 import { postgresDatabase, type TestDatabase } from "../support/servers.ts";
 
 let database: TestDatabase;
@@ -21,12 +20,11 @@ afterAll(async () => {
 });
 beforeEach(() => {
   box = new Sandbox();
-  mkdirSync(join(box.cwd, "migrations", "postgres"), { recursive: true });
 });
 afterEach(() => box.remove());
 
 function write(name: string, text: string): void {
-  writeFileSync(join(box.cwd, "migrations", "postgres", name), text);
+  writeMigrations(box, { [name]: text }, "postgres");
 }
 
 async function relations(): Promise<string[]> {
@@ -37,12 +35,6 @@ async function relations(): Promise<string[]> {
 }
 
 const FILE = "V001-first-up.sql";
-const SEVEN = [
-  "CREATE TABLE a (id integer);",
-  "INSERT INTO a VALUES (1);",
-  "CREATE TABEL b (id integer);",
-  ...["c", "d", "e", "f"].map((name) => `CREATE TABLE ${name} (id integer);`),
-].join("\n");
 
 describe("refused files", () => {
   const REFUSALS: [string, string, number, (string | RegExp)[]][] = [
@@ -74,7 +66,7 @@ describe("refused files", () => {
       [
         `${FILE}:3:8:`,
         'syntax error at or near "TABEL"',
-        /^ {2}3 \| CREATE TABEL b \(id integer\);$/m,
+        /^ {2}3 \| CREATE TABEL b \(id INTEGER\);$/m,
         /^ {4}\| {8}\^$/m,
       ],
     ],

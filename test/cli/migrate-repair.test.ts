@@ -1,9 +1,10 @@
 /** Files without a transaction that were broken off, and the ways on from there. */
-import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Sandbox } from "../support/cli.ts";
+import { writeMigrations } from "../support/migrations.ts";
 
 const UP = "V002-steps-up.sql";
 const insert = (step: number | string) => `INSERT INTO steps VALUES ('${step}');`;
@@ -16,7 +17,6 @@ const base = new Sandbox();
 let box: Sandbox;
 
 beforeAll(async () => {
-  mkdirSync(join(base.cwd, "migrations", "sqlite"), { recursive: true });
   edit("V001-table-up.sql", "CREATE TABLE steps (step TEXT NOT NULL);", base);
   edit(UP, BROKEN, base);
   edit("V002-steps-down.sql", "DELETE FROM steps;", base);
@@ -37,7 +37,7 @@ const repair = (...more: string[]) => ["migrate", "repair", "sqlite", ...TARGET,
 const up = ["migrate", "up", "sqlite", "--no-copy", ...TARGET];
 
 function edit(name: string, text: string, sandbox = box): void {
-  writeFileSync(join(sandbox.cwd, "migrations", "sqlite", name), text);
+  writeMigrations(sandbox, { [name]: text });
 }
 
 function database<T>(work: (database: Database.Database) => T): T {

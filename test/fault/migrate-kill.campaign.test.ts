@@ -9,8 +9,9 @@ import { redisSubject } from "./migrate-redis.ts";
 import { sqliteSubject } from "./migrate-sqlite.ts";
 
 const KILLS = 100;
+const STOPS = 30;
 
-describe("migrate, killed with SIGKILL at random points", () => {
+describe("migrate, ended at random points of a run of fifty files", () => {
   let box: Sandbox;
   let redis: OwnRedis;
 
@@ -30,11 +31,25 @@ describe("migrate, killed with SIGKILL at random points", () => {
     { engine: "neo4j", make: () => neo4jSubject(box), paceMs: 30, startMs: 800 },
   ];
 
-  it.each(ENGINES)(`$engine: after ${KILLS} kills everything is there once`, async ({ engine, ...pace }) => {
-    const seed = Number(process.env["OPSCTL_TEST_SEED"] ?? Date.now() % 1_000_000);
-    const tally = await killAtRandom({ box, ...pace, random: seeded(seed), kills: KILLS });
-    console.log(`${engine}, seed ${seed}: ${JSON.stringify(tally)}`);
-    expect(tally.kills).toBe(KILLS);
-    expect(tally.broken).toBeGreaterThan(0);
-  });
+  const seed = Number(process.env["OPSCTL_TEST_SEED"] ?? Date.now() % 1_000_000);
+
+  it.each(ENGINES)(
+    `$engine: after ${KILLS} × SIGKILL everything is there once`,
+    async ({ engine, ...pace }) => {
+      const tally = await killAtRandom({ box, ...pace, random: seeded(seed), kills: KILLS });
+      console.log(`${engine}, seed ${seed}: ${JSON.stringify(tally)}`);
+      expect(tally.kills).toBe(KILLS);
+      expect(tally.broken).toBeGreaterThan(0);
+    },
+  );
+
+  it.each(ENGINES)(
+    `$engine: after ${STOPS} × SIGTERM everything is there once`,
+    async ({ engine, ...pace }) => {
+      const signal = "SIGTERM";
+      const tally = await killAtRandom({ box, ...pace, random: seeded(seed), kills: STOPS, signal });
+      console.log(`${engine}, seed ${seed}: ${JSON.stringify(tally)}`);
+      expect(tally.kills).toBe(STOPS);
+    },
+  );
 });

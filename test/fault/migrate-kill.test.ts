@@ -8,9 +8,10 @@ import { redisSubject } from "./migrate-redis.ts";
 import { sqliteSubject } from "./migrate-sqlite.ts";
 
 const KILLS = 20;
+const STOPS = 3;
 
 /** Samples of migrate-kill.campaign.test.ts. */
-describe("migrate, killed with SIGKILL at random points of a run of fifty files", () => {
+describe("migrate, ended at random points of a run of fifty files", () => {
   let box: Sandbox;
   let redis: OwnRedis;
 
@@ -23,24 +24,28 @@ describe("migrate, killed with SIGKILL at random points of a run of fifty files"
     box.remove();
   });
 
-  const makers = {
+  const MAKERS = {
     postgres: () => postgresSubject(box),
     redis: () => redisSubject(box, redis),
     sqlite: async () => sqliteSubject(box),
   };
+  const PACE = { paceMs: 8, startMs: 300 };
 
-  it.each(Object.entries(makers))(
-    `%s: after ${KILLS} kills everything is there once`,
+  it.each(Object.entries(MAKERS))(
+    `%s: after ${KILLS} × SIGKILL everything is there once`,
     async (_, make) => {
-      const tally = await killAtRandom({
-        box,
-        make,
-        random: seeded(7),
-        kills: KILLS,
-        paceMs: 8,
-        startMs: 300,
-      });
+      const tally = await killAtRandom({ box, make, random: seeded(7), kills: KILLS, ...PACE });
       expect(tally.kills).toBe(KILLS);
+    },
+    120_000,
+  );
+
+  it.each(Object.entries(MAKERS))(
+    `%s: after ${STOPS} × SIGTERM everything is there once`,
+    async (_, make) => {
+      const signal = "SIGTERM";
+      const tally = await killAtRandom({ box, make, random: seeded(8), kills: STOPS, signal, ...PACE });
+      expect(tally.kills).toBe(STOPS);
     },
     120_000,
   );

@@ -119,7 +119,7 @@ export async function repair(box: Sandbox, subject: Subject, ran: Ran, tally: Ta
 /** `opsctl migrate repair …` of the hint; what took effect is left out, by the flag that the hint names. */
 function chosenStep(stderr: string, { tookEffect }: Doubt): string {
   const hint = /^Try: (.*)$/m.exec(stderr)?.[1] ?? "";
-  const command = /opsctl migrate repair [^;,()]*--retry/.exec(hint)?.[0];
+  const command = /opsctl migrate repair .*?--retry.*?(?= runs it again)/.exec(hint)?.[0];
   const leaveOut = /--statement \d+/.exec(hint)?.[0];
   expect(command, stderr).toBeDefined();
   expect(leaveOut, stderr).toBeDefined();

@@ -55,7 +55,7 @@ export async function postgresSubject(box: Sandbox, database?: TestDatabase): Pr
     engine: "postgres",
     files: POSTGRES_FILES,
     env: { DATABASE_URL: url },
-    target: ["postgres"],
+    target: ["postgres", "--dir", "migrations/postgres"],
     drop,
     async marks() {
       const found = await ask<{ mark: string }>(url, MARKS);

@@ -18,32 +18,29 @@ export async function sixRunners(box: Sandbox, subject: Subject): Promise<void> 
   await checkWhole(box, subject);
 }
 
-/** A run that is stopped with SIGSTOP after some of its files. */
-export interface Stopped {
-  pid: number;
-  /** Lets it go on and waits for its end. */
-  goOn(): Promise<Ran>;
-}
-
-export async function stopInTheMiddle(box: Sandbox, subject: Subject, files = 10): Promise<Stopped> {
-  const child = box.start(commandLine(subject, "up"), {
-    env: { ...subject.env, OBS_AGENT_LOG_LEVEL: "INFO" },
-  });
+/** Does `work` while a run is stopped with SIGSTOP after ten of its files; then lets it go on, and returns how it ended. */
+export async function whileStopped(
+  box: Sandbox,
+  subject: Subject,
+  work: (pid: number) => Promise<void>,
+): Promise<Ran> {
+  const env = { ...subject.env, OBS_AGENT_LOG_LEVEL: "INFO" };
+  const child = box.start(commandLine(subject, "up"), { env });
   const ended = collect(child);
-  await new Promise<void>((resolve, reject) => {
-    onLines(child.stderr!, files, () => {
-      child.kill("SIGSTOP");
-      resolve();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      onLines(child.stderr!, 10, () => {
+        child.kill("SIGSTOP");
+        resolve();
+      });
+      ended.then(({ stderr }) => reject(new Error(`ended before it was stopped: ${stderr}`)), reject);
     });
-    ended.then(({ stderr }) => reject(new Error(`ended before it was stopped: ${stderr}`)), reject);
-  });
-  return {
-    pid: child.pid!,
-    goOn() {
-      child.kill("SIGCONT");
-      return ended;
-    },
-  };
+    await work(child.pid!);
+    child.kill("SIGCONT");
+    return await ended;
+  } finally {
+    child.kill("SIGKILL");
+  }
 }
 
 /** A second runner does not wait longer than it was told, and names the one that holds the lock. */
@@ -52,17 +49,16 @@ export async function stoppedHolder(
   subject: Subject,
   names: (pid: number) => RegExp,
 ): Promise<void> {
-  const holder = await stopInTheMiddle(box, subject);
-  const second = await box.run([...commandLine(subject, "up"), "--lock-wait", "1s"], { env: subject.env });
-  expect(second.stderr).toMatch(names(holder.pid));
-  expect(second.stderr).toMatch(/^Try: ./m);
-  expect(second).toMatchObject({ code: 22, stdout: "" });
-  // status asks nobody for the lock
-  const status = await box.json("migrate status", ["migrate", "status", ...subject.target], {
-    env: subject.env,
+  const { env, target } = subject;
+  const first = await whileStopped(box, subject, async (pid) => {
+    const second = await box.run([...commandLine(subject, "up"), "--lock-wait", "1s"], { env });
+    expect(second.stderr).toMatch(names(pid));
+    expect(second.stderr).toMatch(/^Try: ./m);
+    expect(second).toMatchObject({ code: 22, stdout: "" });
+    // status asks nobody for the lock
+    const { engines } = await box.json("migrate status", ["migrate", "status", ...target], { env });
+    expect(engines[0].applied).toBeGreaterThanOrEqual(10);
   });
-  expect(status["engines"][0].applied).toBeGreaterThanOrEqual(10);
-  const first = await holder.goOn();
   expect(first.code, first.stderr).toBe(0);
   await checkWhole(box, subject);
 }

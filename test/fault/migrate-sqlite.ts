@@ -6,7 +6,7 @@ import type { Sandbox } from "../support/cli.ts";
 import { NO_TRANSACTION, row, sqlFiles } from "./migrate-sql-files.ts";
 import { countMarks, type MarkedFile, type Subject, writeFiles } from "./migrate-subject.ts";
 
-const SQLITE_FILES: readonly MarkedFile[] = sqlFiles((_, version) => {
+export const SQLITE_FILES: readonly MarkedFile[] = sqlFiles((_, version) => {
   const index = `i_${version.toLowerCase()}`;
   return {
     header: NO_TRANSACTION,

@@ -1,11 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { MEMORY_INDEXES, neo4jMigrations } from "../../src/engines/neo4j/migrations.ts";
-import { splitCypher } from "../../src/engines/neo4j/statements.ts";
-import { shippedMigrations } from "../../src/migrate/files.ts";
-import type { Migration, MigrationTarget } from "../../src/migrate/port.ts";
-import { setsOf } from "../../src/migrate/sets.ts";
+import { neo4jMigrations } from "../../src/engines/neo4j/migrations.ts";
+import type { MigrationTarget } from "../../src/migrate/port.ts";
+import { defaultSets } from "../../src/migrate/sets.ts";
 import { applySets } from "../../src/migrate/shipped.ts";
 import { testCall } from "../support/calls.ts";
 import { type OpenNeo4j, openNeo4j } from "../support/neo4j.ts";
@@ -17,7 +15,7 @@ describe("Neo4j migrations", () => {
   let neo4j: OpenNeo4j;
   let target: MigrationTarget;
   const call = testCall(300_000);
-  const init = (dryRun = false) => applySets(call, target, setsOf("neo4j"), dryRun);
+  const init = (dryRun = false) => applySets(call, target, defaultSets("neo4j"), dryRun);
   const command = (query: string) => neo4j.connection.command(call, query);
   const ask = <T = Record<string, unknown>>(query: string) => neo4j.connection.read<T>(call, query);
   const constraints = async () =>
@@ -43,15 +41,12 @@ describe("Neo4j migrations", () => {
     const indexes = await ask<{ name: string }>(
       "SHOW INDEXES YIELD name, state WHERE state = 'ONLINE' RETURN name",
     );
-    for (const name of MEMORY_INDEXES) expect(indexes).toContainEqual({ name });
+    for (const name of ["agent_name", "fix_timestamp", "memory_text"])
+      expect(indexes).toContainEqual({ name });
     expect(await target.history(call)).toEqual([
       expect.objectContaining({
-        set_name: "memory",
-        version: "V001",
-        seq: 1,
-        state: "applied",
+        ...{ set_name: "memory", version: "V001", seq: 1, state: "applied", statement_index: 0 },
         applied_by: "tester@host",
-        statement_index: first.sets[0] && splitCypher(shippedMigrations("neo4j", "memory")[0]!.text).length,
       }),
     ]);
   });
@@ -98,74 +93,67 @@ describe("Neo4j migrations", () => {
     expect(await ask("SHOW INDEXES YIELD name WHERE name = 'agent_name' RETURN name")).toHaveLength(1);
   });
 
-  it("resumes a file where it stopped", async () => {
-    const broken = migration(
-      "CREATE (:Trace {n: 1}); CREATE (:Trace {n: 2}); NONSENSE; CREATE (:Trace {n: 3});",
-    );
-    await target.prepare(call, [], false);
-    await expect(target.apply(call, broken, row(broken))).rejects.toMatchObject({
-      code: "failed",
-      message: expect.stringMatching(/^test\/V001-broken-up\.cypher, statement 3 of 4: .*NONSENSE/),
-    });
-    expect(await target.history(call)).toMatchObject([{ state: "failed", statement_index: 2 }]);
-    const mended = { ...broken, text: broken.text.replace("NONSENSE", "RETURN 1") };
-    await target.apply(call, mended, row(broken));
-    expect(await target.history(call)).toMatchObject([{ state: "applied", statement_index: 4 }]);
-    expect(await ask("MATCH (t:Trace) RETURN t.n AS n ORDER BY n")).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }]);
-  });
-
-  it("starts from the beginning when the file that failed was mended", async () => {
-    const broken = migration("MERGE (:Trace {n: 1}); NONSENSE;");
-    await target.prepare(call, [], false);
-    await expect(target.apply(call, broken, row(broken))).rejects.toThrow();
-    const mended = { ...migration("MERGE (:Trace {n: 0}); RETURN 1;"), checksum: "sha256:other" };
-    await target.apply(call, mended, row(mended));
-    expect(await target.history(call)).toMatchObject([{ state: "applied", checksum: "sha256:other" }]);
-    expect(await ask("MATCH (t:Trace) RETURN t.n AS n ORDER BY n")).toEqual([{ n: 0 }, { n: 1 }]);
-  });
-
-  it("keeps a second runner out, and says who holds the lock", async () => {
-    await target.prepare(call, [], false);
-    const other = neo4jMigrations(neo4j.connection);
-    await target.exclusively(call, async () => {
-      const waiting = other.exclusively(testCall(700), async () => "never");
-      await expect(waiting).rejects.toMatchObject({
-        code: "locked",
-        message: expect.stringContaining("tester@host"),
-      });
-    });
-    expect(await other.exclusively(call, async () => "free again")).toBe("free again");
-  });
-
   it("applies once when two runners start at once", async () => {
     const [a, b] = await Promise.all([
       init(),
-      applySets(call, neo4jMigrations(neo4j.connection), setsOf("neo4j"), false),
+      applySets(call, neo4jMigrations(neo4j.connection), defaultSets("neo4j"), false),
     ]);
     expect([a.sets[0]!.state, b.sets[0]!.state].sort()).toEqual(["applied", "unchanged"]);
   });
 
-  it("takes over the lock of a dead runner, and fences the sleeper off", async () => {
-    await target.prepare(call, [], false);
-    const file = migration("CREATE (:Trace)");
-    const other = neo4jMigrations(neo4j.connection);
-    await target.exclusively(call, async () => {
-      await command("MATCH (l:opsctl_lock) SET l.expires_at = timestamp() - 1");
-      expect(await other.exclusively(call, async () => "taken over")).toBe("taken over");
-      await expect(target.apply(call, file, row(file))).rejects.toMatchObject({ code: "locked" });
+  it("waits for an index of the set, and says so when it cannot be built", async () => {
+    await init();
+    await command("DROP INDEX agent_status");
+    await command("CREATE (:Agent {name: 'b', status: reduce(s = '', i IN range(1, 3000) | s + 'xxxx')})");
+    await command("CREATE INDEX agent_status FOR (a:Agent) ON (a.status)");
+    await expect(target.verify(call, "memory")).rejects.toMatchObject({
+      message: expect.stringContaining("could not build the index agent_status"),
+      hint: expect.stringContaining("DROP INDEX `agent_status`"),
     });
-    expect(await ask("MATCH (t:Trace) RETURN t")).toEqual([]);
-    expect(await target.history(call)).toEqual([]);
   });
 
-  it("splits Cypher at semicolons outside quotes and comments", () => {
-    expect(splitCypher("// a; b\nRETURN 'x;\\'y' ; /* c; */ RETURN \"z;\" AS `q;``r`;\n\n;")).toEqual([
-      "RETURN 'x;\\'y'",
-      'RETURN "z;" AS `q;``r`',
-    ]);
-    expect(splitCypher("RETURN 1/2; RETURN/**/3 // end")).toEqual(["RETURN 1/2", "RETURN 3"]);
-    expect(splitCypher("RETURN 'http://host/;'")).toEqual(["RETURN 'http://host/;'"]);
-    expect(splitCypher(" \n// nothing\n")).toEqual([]);
+  it("knows whose a database is", async () => {
+    await init();
+    await command("CREATE (:Memory {id: 'x'})");
+    expect(await target.occupants(call)).toEqual([]);
+    await command("CREATE ()");
+    expect(await target.occupants(call)).toEqual(["nodes without a label"]);
+    await command("CREATE CONSTRAINT book_id FOR (b:Book) REQUIRE b.id IS UNIQUE");
+    await command("CREATE (:A), (:B), (:C), (:D)");
+    expect(await target.occupants(call)).toEqual([":A", ":B", ":Book", ":C", ":D"]);
+    await command("MATCH (n) WHERE n:A OR n:B OR n:C OR n:D DELETE n");
+    expect(await target.occupants(call)).toEqual([":Book", "constraint book_id"]);
+  });
+
+  it("dumps the schema as a script that makes the same one, byte for byte", async () => {
+    await init();
+    await command("CREATE INDEX `odd ``name` FOR ()-[r:R]-() ON (r.x, r.y)");
+    await command("CREATE TEXT INDEX text_x FOR (n:X) ON (n.x)");
+    await command("CREATE POINT INDEX point_x FOR (n:X) ON (n.p)");
+    const vector = "{indexConfig: {`vector.dimensions`: 3, `vector.similarity_function`: 'cosine'}}";
+    await command(`CREATE VECTOR INDEX vector_x FOR (n:X) ON (n.v) OPTIONS ${vector}`);
+    const dump = await target.dump!(call);
+    expect(dump).not.toContain("opsctl_");
+    expect(dump.match(/^CREATE .*;$/gm)).toHaveLength(19);
+    await neo4j.wipe();
+    const statements = target.statements(dump).map(({ text }) => text);
+    for (const text of statements.reverse()) await command(text);
+    expect(await target.dump!(call)).toBe(dump);
+  });
+
+  it("writes rows of history all or none", async () => {
+    await init();
+    const [row] = await target.history(call);
+    const marked = { ...row!, set_name: "user", version: "V002", seq: 2, state: "applied" as const };
+    await target.exclusively(call, 0, async () => {
+      await target.record(call, [marked, { ...row!, state: "reverted" }]);
+      expect(await target.history(call)).toEqual([{ ...row, state: "reverted" }, marked]);
+      await command("MATCH (l:opsctl_lock) SET l.holder = 'thief'");
+      await expect(target.record(call, [{ ...marked, version: "V003" }, row!])).rejects.toMatchObject({
+        code: "locked",
+      });
+    });
+    expect(await target.history(call)).toEqual([{ ...row, state: "reverted" }, marked]);
   });
 
   it("ships a file that plain cypher-shell can run: one statement a semicolon, comments on lines of their own", () => {
@@ -174,22 +162,3 @@ describe("Neo4j migrations", () => {
     expect(lines.filter((line) => /\S.*\/\//.test(line) && !line.startsWith("//"))).toEqual([]);
   });
 });
-
-function migration(text: string): Migration {
-  const file = "V001-broken-up.cypher";
-  return { set: "test", version: "V001", seq: 1, file, description: "broken", checksum: "sha256:x", text };
-}
-
-function row({ set, version, seq, file, description, checksum }: Migration) {
-  return {
-    set_name: set,
-    version,
-    seq,
-    file,
-    description,
-    checksum,
-    applied_by: "tester@host",
-    applied_at: 1_700_000_000_000,
-    tool_version: "0.0.0",
-  };
-}

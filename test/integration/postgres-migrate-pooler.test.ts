@@ -75,7 +75,7 @@ describe("PgBouncer as its package sets it up", () => {
     const release = await bench.hold("LOCK TABLE a");
     const files = [file(1, "CREATE TABLE a (x int)"), file(2, "ALTER TABLE a ADD y int")];
     const error = await failure(
-      bench.migrate(files, { limits: { lockTimeoutMs: 110 } }, await behind("session")),
+      bench.migrate(files, { limits: { lockTimeoutMs: 150 } }, await behind("session")),
     );
     expect(error.message).toMatch(
       /it waited for backend \d+ \(opsctl, from 127\.0\.0\.1, idle in transaction/,

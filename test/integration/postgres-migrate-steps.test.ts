@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from "vitest";
 import { executedChecksum } from "../../src/migrate/stepwise.ts";
 import { testCall } from "../support/calls.ts";
-import { failure, file, MigrationBench } from "../support/postgres-migrations.ts";
+import { eventually, failure, file, MigrationBench } from "../support/postgres-migrations.ts";
 
 const HEAD = "-- opsctl: no-transaction\n";
 
@@ -229,7 +229,7 @@ describe("CREATE INDEX CONCURRENTLY", () => {
     // a writer holds the other build up
     const release = await bench.hold("INSERT INTO a VALUES (7)");
     const building = (await bench.open()).query(testCall(), BUILD);
-    await expect.poll(validity).toEqual({ a_x: false });
+    await eventually(validity).toEqual({ a_x: false });
     const error = await failure(bench.migrate([TABLE, file(2, BUILD)]));
     expect(error.code).toBe("locked");
     expect(error.message).toMatch(/backend \d+ builds the index public\.a_x/);
@@ -244,7 +244,7 @@ describe("CREATE INDEX CONCURRENTLY", () => {
     const release = await bench.hold("INSERT INTO a VALUES (7)");
     const running = bench.migrate([TABLE, file(2, BUILD)], { limits: { lockTimeoutMs: 50 } });
     const waits = /WARNING V002-test-up\.sql waits for backend \d+ \(opsctl, from .*idle in transaction/;
-    await expect.poll(() => bench.log.join("\n"), { timeout: 15_000 }).toMatch(waits);
+    await eventually(() => bench.log.join("\n")).toMatch(waits);
     await release();
     expect(await running).toHaveLength(1);
     expect(await validity()).toEqual({ a_x: true });

@@ -1,6 +1,6 @@
 /** Scripts in one transaction, on a real server. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from "vitest";
-import { failure, file, MigrationBench } from "../support/postgres-migrations.ts";
+import { eventually, failure, file, MigrationBench } from "../support/postgres-migrations.ts";
 
 let bench: MigrationBench;
 beforeAll(async () => {
@@ -336,11 +336,11 @@ describe("the session", () => {
     });
     const sleeping =
       "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()";
-    await expect.poll(() => bench.value(sleeping)).toBe(1);
+    await eventually(() => bench.value(sleeping)).toBe(1);
     controller.abort();
     expect((await failure(running)).code).toBe("failed");
     // the statement itself is cancelled on the server
-    await expect.poll(() => bench.value(sleeping)).toBe(0);
+    await eventually(() => bench.value(sleeping)).toBe(0);
     expect(await exists("a")).toBe(false);
   });
 });

@@ -1,4 +1,5 @@
 /** Files of migrations in memory, and the runner over a real database. */
+import { expect } from "vitest";
 import { createCall } from "../../src/call.ts";
 import type { Limits } from "../../src/config/targets.ts";
 import { connectPostgres, type PostgresConnection } from "../../src/engines/postgres/connect.ts";
@@ -77,6 +78,7 @@ export interface RunChange {
 export class MigrationBench {
   readonly #opened: PostgresConnection[] = [];
   readonly #database: TestDatabase;
+  readonly #held = new Set<() => Promise<void>>();
   /** Lines of the log of all runs, `LEVEL message`. */
   readonly log: string[] = [];
   readonly admin: PostgresConnection;
@@ -125,15 +127,18 @@ export class MigrationBench {
     return row && Object.values(row)[0];
   }
 
-  /** Opens a transaction with this statement in it; the function ends it. */
+  /** Opens a transaction with this statement in it; the function ends it, at the latest `empty` does. */
   async hold(statement: string): Promise<() => Promise<void>> {
-    const session = await (await this.open()).lend(testCall());
+    const session = await (await this.open()).lend(testCall(240_000));
     await session.query("BEGIN");
     await session.query(statement);
-    return async () => {
+    const release = async () => {
+      if (!this.#held.delete(release)) return;
       await session.query("ROLLBACK");
       session.release(true);
     };
+    this.#held.add(release);
+    return release;
   }
 
   /** `opsctl migrate up` (or down) over these files; the names of those that ran. */
@@ -182,6 +187,7 @@ export class MigrationBench {
 
   /** Removes everything that a test made. */
   async empty(): Promise<void> {
+    for (const release of this.#held) await release();
     await this.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
     this.log.length = 0;
   }
@@ -194,6 +200,11 @@ export class MigrationBench {
 
 function connect(url: string, limits: Limits): Promise<PostgresConnection> {
   return connectPostgres({ engine: "postgres", url, shown: "", identity: "" }, limits);
+}
+
+/** Waits until `ask` gives what is expected: on a busy machine that may take a while. */
+export function eventually<T>(ask: () => T) {
+  return expect.poll(ask, { timeout: 30_000, interval: 20 });
 }
 
 /** What `work` fails with. */

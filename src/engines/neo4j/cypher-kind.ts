@@ -13,6 +13,8 @@ export interface SchemaChange {
   object: "index" | "constraint";
   /** Null: Neo4j makes one up. */
   name: string | null;
+  /** IF [NOT] EXISTS: it can run any number of times. */
+  isGuarded: boolean;
 }
 
 /** A token that counts, with its text. */
@@ -90,6 +92,9 @@ function schemaChangeOf(parts: readonly Part[]): SchemaChange | undefined {
     verb: isDrop ? "drop" : "create",
     object: isWord(object, "INDEX") ? "index" : "constraint",
     name: nameOf(schemaName(parts, at + 1)),
+    isGuarded: parts.some(
+      (part, index) => isWord(part, "IF") && isWord(parts[index + (isDrop ? 1 : 2)], "EXISTS"),
+    ),
   };
 }
 

@@ -14,7 +14,9 @@ const TELLING =
 
 const MAX_WORDS = 300;
 
-const FINDS_OUT = "run the command again when Neo4j answers: it finds out what was done";
+const GOES_ON = "check the server, then run the command again: it goes on where this one stopped";
+const FINDS_OUT =
+  "run the command again when Neo4j answers: it finds out what was done, or says what to look at";
 
 /**
  * The error with file, line, column and excerpt before it, and the server's own words where they hold no stored value.
@@ -42,13 +44,17 @@ interface Problem {
 
 function problemOf({ code, cause, message, hint }: OpsError, advice: string): Problem {
   if (code === "unknown_outcome") return { what: message, offset: 0, hint: FINDS_OUT };
-  if (code === "unreachable" || !isDriverError(cause)) return { what: message, offset: 0, hint };
+  if (code === "unreachable") return { what: message, offset: 0, hint: GOES_ON };
+  if (!isDriverError(cause)) return { what: message, offset: 0, hint };
   if (/TransactionTimedOut/.test(cause.code)) {
     return {
       what: `it took too long and was ended (${cause.code})`,
       offset: 0,
       hint: `raise --statement-timeout; ${advice}`,
     };
+  }
+  if (/\.Transaction\.Terminated$/.test(cause.code)) {
+    return { what: `it was ended from outside (${cause.code})`, offset: 0, hint: advice };
   }
   if (!TELLING.test(cause.code)) {
     const isKnown = KNOWN_CODES.some(({ pattern }) => pattern.test(cause.code));

@@ -19,7 +19,7 @@ const POLL_MS = 250;
 /** How often a waiting runner says what it waits for. */
 const REMIND_MS = 10_000;
 /** A claim waits for the transaction that has the lock's node: then it looks again. */
-const CLAIM_MS = 3_000;
+const CLAIM_MS = 2_000;
 /** For what must be written although the command was interrupted. */
 const LAST_WORDS_MS = 3_000;
 
@@ -49,7 +49,7 @@ const NOW = "datetime.realtime().epochMillis";
 const STATE = `l.holder AS holder, l.owner AS owner,
   ${NOW} - l.acquired_at AS ageMs, l.expires_at - ${NOW} AS leftMs`;
 
-// the SET first takes the node's lock; after that no other claim can come between
+// the first SET takes the node's lock; after that no other claim can come between
 const CLAIM = `MERGE (l:opsctl_lock {name: 'migrations'})
 ON CREATE SET l.expires_at = 0
 SET l:opsctl_lease, l.name = 'migrations'
@@ -61,13 +61,14 @@ RETURN former, formerOwner, ${STATE}`;
 const LOOK = `MATCH (l:opsctl_lock {name: 'migrations'}) RETURN ${STATE}`;
 
 /**
- * Takes the node's lock, which keeps others from claiming until the transaction is over; no row: somebody else has it. A change of the schema
- * throws away the plans of all queries, so what is part of the next one must be cheap to plan: a label with no index, one property. A statement's
- * own time, which is early when it had to wait, only makes the lease shorter.
+ * Takes the node's lock, which keeps others from claiming until the transaction is over, and only then looks who has the lock: a condition
+ * that is read while another transaction waits to commit tells what was. No row: somebody else has it. A change of the schema throws
+ * away the plans of all queries, so what is part of the next one must be cheap to plan: a label without an index.
  */
-export const EXTEND = "MATCH (l:opsctl_lease {holder: $holder}) SET l.expires_at = timestamp() + $lease";
-
-const RELEASE = "MATCH (l:opsctl_lease {holder: $holder}) SET l.expires_at = 0 REMOVE l.holder, l.owner";
+const MINE = "MATCH (l:opsctl_lease) SET l.name = 'migrations' WITH l WHERE l.holder = $holder";
+/** A statement's own time, which is early when it had to wait, only makes the lease shorter. */
+export const EXTEND = `${MINE} SET l.expires_at = timestamp() + $lease`;
+const RELEASE = `${MINE} SET l.expires_at = 0 REMOVE l.holder, l.owner`;
 
 /** Parameters of EXTEND. */
 export function fence({ holder }: Held) {
@@ -104,11 +105,22 @@ async function claim(call: Call, connection: Neo4jConnection, waitMs: number): P
     const sentAt = performance.now();
     const claimed = await tryClaim(call, connection, holder);
     if (claimed?.holder === holder) {
-      if (claimed.former !== null && claimed.former !== holder) await endRemains(call, connection, claimed);
+      const { former, formerOwner } = claimed;
+      if (former !== null && former !== holder) {
+        const ended = await endTransactions(call, connection, former, "any");
+        const where = connection.place.where;
+        const rest = ended === 0 ? "" : `, and ended ${ended} of its transactions`;
+        call.log(
+          "WARNING",
+          `took the lock of migrations of Neo4j at ${where} from ${formerOwner}, whose lease was over${rest}`,
+        );
+      }
       return { holder, confirmedAt: sentAt };
     }
     const state = await whileHeld(call, connection, giveUpAt, remind);
     if (performance.now() + POLL_MS > giveUpAt) throw lockedBy(connection, state);
+    // its lease is over and yet it has the node: a process that was stopped in the middle of a transaction
+    if (!claimed && state?.holder) await endTransactions(call, connection, state.holder, "idle");
   }
 }
 
@@ -157,25 +169,26 @@ function reminder(call: Call, connection: Neo4jConnection): (state: LockState) =
   };
 }
 
+const OF_RUNNER = `SHOW TRANSACTIONS YIELD transactionId, metaData, currentQuery WHERE metaData.opsctl_runner = $holder
+RETURN transactionId AS id, currentQuery = '' AS isIdle`;
+
 /**
- * Ends what a holder that let its lease run out still has running: a stopped process is not gone, and its statement would run beside ours.
- * Its next own write fails, with or without this.
+ * Ends what a holder that let its lease run out still has open: a stopped process is not gone, its statement would go on beside ours, and its
+ * locks would stay. Its next own write fails, with or without this.
+ * @param which idle: those whose client sends nothing
+ * @returns how many
  */
-async function endRemains(
+async function endTransactions(
   call: Call,
   connection: Neo4jConnection,
-  { former, formerOwner }: Claimed,
-): Promise<void> {
-  const remains = await connection.read<{ id: string }>(call, REMAINS, { former });
-  const ids = remains.map(({ id }) => id);
+  holder: string,
+  which: "any" | "idle",
+): Promise<number> {
+  const open = await connection.read<{ id: string; isIdle: boolean }>(call, OF_RUNNER, { holder });
+  const ids = open.filter(({ isIdle }) => isIdle || which === "any").map(({ id }) => id);
   if (ids.length > 0) await connection.read(call, "TERMINATE TRANSACTIONS $ids", { ids });
-  const ended = ids.length === 0 ? "" : `; ended its ${ids.length} transactions`;
-  const where = connection.place.where;
-  call.log("WARNING", `took over the lock of migrations of Neo4j at ${where} from ${formerOwner}${ended}`);
+  return ids.length;
 }
-
-const REMAINS = `SHOW TRANSACTIONS YIELD transactionId, metaData WHERE metaData.opsctl_runner = $former
-RETURN transactionId AS id`;
 
 /**
  * Extends the lease in a transaction; what the transaction writes is thereby fenced.

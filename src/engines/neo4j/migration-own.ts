@@ -1,34 +1,51 @@
 /** Migrations that delete everything (`MATCH (n) DETACH DELETE n`) would take the history and the lock along. */
 import type { Call } from "../../call.ts";
+import type { HistoryRow } from "../../migrate/port.ts";
 import type { Neo4jConnection, Run } from "./connect.ts";
 import { failure } from "./errors.ts";
 
-/** How many nodes opsctl keeps: the rows of history, and the lock. */
+/** How many nodes opsctl keeps: the lock, and rows of history, without that of the version under way. */
 export interface OwnNodes {
   rows: number;
   locks: number;
 }
 
-const COUNT = "RETURN COUNT { (:opsctl_migrations) } AS rows, COUNT { (:opsctl_lock) } AS locks";
+type Version = Pick<HistoryRow, "set_name" | "version">;
+
+const COUNT = `RETURN COUNT { (:opsctl_lock) } AS locks,
+COUNT { MATCH (h:opsctl_migrations) WHERE h.set_name <> $set_name OR h.version <> $version } AS rows`;
 const SPARE = "WHERE NOT n:opsctl_lock AND NOT n:opsctl_migrations";
 
-export async function countOwn(call: Call, connection: Neo4jConnection): Promise<OwnNodes> {
-  return (await connection.read<OwnNodes>(call, COUNT))[0]!;
+export async function countOwn(
+  call: Call,
+  connection: Neo4jConnection,
+  { set_name, version }: Version,
+): Promise<OwnNodes> {
+  return (await connection.read<OwnNodes>(call, COUNT, { set_name, version }))[0]!;
 }
 
 /** @throws OpsError `failed` when the transaction has deleted some of what is there for everybody else */
-export async function refuseLossIn(run: Run, call: Call, connection: Neo4jConnection): Promise<void> {
-  const [inside] = await run<OwnNodes>(COUNT);
-  if (!isLess(inside!, await countOwn(call, connection.aside()))) return;
+export async function refuseLossIn(
+  run: Run,
+  call: Call,
+  connection: Neo4jConnection,
+  row: Version,
+): Promise<void> {
+  const [inside] = await run<OwnNodes>(COUNT, { set_name: row.set_name, version: row.version });
+  if (!isLess(inside!, await countOwn(call, connection.aside(), row))) return;
   const what =
     "would lose nodes that opsctl keeps there (opsctl_migrations, opsctl_lock); nothing was deleted";
   throw failure("failed", connection.place, what, `leave them out: ${SPARE}`);
 }
 
 /** @throws OpsError `integrity` when a statement that committed by itself has deleted some of them */
-export async function reportLoss(call: Call, connection: Neo4jConnection, before: OwnNodes): Promise<void> {
-  if (!isLess(await countOwn(call, connection), before)) return;
-  throw historyLost(connection);
+export async function reportLoss(
+  call: Call,
+  connection: Neo4jConnection,
+  row: Version,
+  before: OwnNodes,
+): Promise<void> {
+  if (isLess(await countOwn(call, connection, row), before)) throw historyLost(connection);
 }
 
 export function historyLost({ place }: Pick<Neo4jConnection, "place">) {

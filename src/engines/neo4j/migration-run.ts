@@ -9,34 +9,16 @@ import { OpsError, toOpsError } from "../../errors.ts";
 import type { HistoryRow, Statement, Step } from "../../migrate/port.ts";
 import { doneRow, isRefusal, unfinishedRow } from "../../migrate/stepwise.ts";
 import type { Neo4jConnection } from "./connect.ts";
-import { type Kind, kindOf, schemaChange } from "./cypher-kind.ts";
+import { type Kind, schemaChange } from "./cypher-kind.ts";
 import { isDriverError, unreachable } from "./errors.ts";
 import { placed } from "./migration-errors.ts";
 import { readRow, saveRow, saveRowIn } from "./migration-history.ts";
 import { extendLease, type Held, lastWords, refuseStale } from "./migration-lock.ts";
 import { countOwn, refuseLossIn, reportLoss } from "./migration-own.ts";
 import { awaitIndex, hasTakenEffect } from "./migration-schema.ts";
+import { indexMadeBy, type Segment, segmentsOf } from "./migration-segments.ts";
 import type { Effects, Patience } from "./patience.ts";
 import { splitCypher } from "./statements.ts";
-
-/** Statements of one kind that follow one another: one, unless they are on data. */
-export interface Segment {
-  kind: Kind;
-  from: number;
-  /** Exclusive. */
-  to: number;
-}
-
-export function segmentsOf(statements: readonly Statement[], from: number): Segment[] {
-  const segments: Segment[] = [];
-  for (let index = from; index < statements.length; index += 1) {
-    const kind = kindOf(statements[index]!.text);
-    const last = segments.at(-1);
-    if (kind === "data" && last?.kind === "data") last.to = index + 1;
-    else segments.push({ kind, from: index, to: index + 1 });
-  }
-  return segments;
-}
 
 /**
  * @param before the version's row as it is now
@@ -66,6 +48,8 @@ class ScriptRun {
   #isRecorded = false;
   /** The first statement was under way when another run was broken off: it may have taken effect. */
   #isInDoubt: boolean;
+  /** The current statement is done, its record is not. */
+  #isExecuted = false;
   /** Which statement the server works on. */
   #current: number | undefined;
 
@@ -99,13 +83,14 @@ class ScriptRun {
       try {
         throwIfAborted(this.#call);
         if (segment.kind === "data") await this.#runTogether(segment);
-        else await this.#runAlone(segment);
+        else await this.#runOneByOne(segment);
       } catch (error) {
         throw await this.#explain(error, segment);
       }
       this.#done = segment.to;
       this.#isRecorded = true;
       this.#isInDoubt = false;
+      this.#isExecuted = false;
     }
   }
 
@@ -132,7 +117,7 @@ class ScriptRun {
         const saved = isLast ? saveRowIn(run, this.#connection, this.#held, this.#rowAfter(to)) : undefined;
         saved?.catch(() => {});
         const { nodesDeleted } = await executed;
-        if (nodesDeleted > 0) await refuseLossIn(run, this.#call, this.#connection);
+        if (nodesDeleted > 0) await refuseLossIn(run, this.#call, this.#connection, this.#step.row);
         if (isLast) this.#current = undefined;
         await saved;
         this.#report(index + 1);
@@ -159,18 +144,35 @@ class ScriptRun {
     }
   }
 
-  /** One statement that commits by itself. */
-  async #runAlone({ kind, from, to }: Segment): Promise<void> {
+  /** Each commits by itself; the record comes when all of them are done and their indexes can be used. */
+  async #runOneByOne({ kind, from, to }: Segment): Promise<void> {
     const [call, connection] = [this.#call, this.#connection];
     if (!this.#isRecorded) await this.#announce();
-    const before = kind === "autocommit" ? await countOwn(call, connection) : undefined;
-    this.#current = from;
-    const { nodesDeleted, indexesAdded } = await this.#command(this.#statements[from]!);
-    if (kind === "schema") await this.#awaitIndex(this.#statements[from]!, indexesAdded > 0);
-    if (before && nodesDeleted > 0) await reportLoss(call, connection, before);
+    const own = kind === "autocommit" ? await countOwn(call, connection, this.#step.row) : undefined;
+    const made: { index: number; name: string | null; isNew: boolean }[] = [];
+    for (let index = from; index < to; index += 1) {
+      const { text } = this.#begin(index);
+      const { nodesDeleted, indexesAdded } = await this.#command(text);
+      if (own && nodesDeleted > 0) await reportLoss(call, connection, this.#step.row, own);
+      const one = kind === "schema" ? indexMadeBy(text) : undefined;
+      if (one) made.push({ index, name: one.name, isNew: indexesAdded > 0 });
+      this.#report(index + 1);
+    }
+    for (const { index, name, isNew } of made) {
+      this.#begin(index);
+      await awaitIndex(call, connection, name, isNew);
+    }
+    this.#begin(to - 1);
+    this.#isExecuted = true;
     await this.#save(this.#rowAfter(to));
     this.#current = undefined;
-    this.#report(to);
+  }
+
+  /** From here on errors are about this statement, and those before it are done. */
+  #begin(index: number): Statement {
+    this.#done = index;
+    this.#current = index;
+    return this.#statements[index]!;
   }
 
   /** Says in the history which statement comes. */
@@ -179,7 +181,7 @@ class ScriptRun {
     this.#isRecorded = true;
   }
 
-  async #command({ text }: Statement): Promise<Effects> {
+  async #command(text: string): Promise<Effects> {
     try {
       return await this.#connection.command(this.#call, text, this.#patience);
     } catch (error) {
@@ -190,12 +192,6 @@ class ScriptRun {
       this.#call.log("INFO", message, { statement: this.#done + 1 });
       return { nodesDeleted: 0, indexesAdded: 0 };
     }
-  }
-
-  async #awaitIndex({ text }: Statement, isNew: boolean): Promise<void> {
-    const change = schemaChange(text);
-    if (change?.verb === "drop" || change?.object === "constraint") return;
-    await awaitIndex(this.#call, this.#connection, change?.name ?? null, isNew);
   }
 
   #save(row: HistoryRow): Promise<void> {
@@ -216,13 +212,15 @@ class ScriptRun {
   /** The error with its place; history says `failed` when it is sure that the statement under way did nothing. */
   async #explain(error: unknown, { kind }: Segment): Promise<OpsError> {
     const known = toOpsError(error);
-    const isRefused = isRefusal(this.#call, error) && (kind !== "autocommit" || hasDoneNothing(known));
+    const hasActed = this.#isExecuted || (kind === "autocommit" && !hasDoneNothing(known));
+    const isRefused = isRefusal(this.#call, error) && !hasActed;
     const isUnbegun = this.#current === undefined && kind !== "data";
     const lost = await this.#settle(known, kind, isRefused || isUnbegun);
     if (lost) return lost;
     const statement = this.#current === undefined ? undefined : this.#statements[this.#current];
-    const isOfStatement = known.cause !== undefined || statement !== undefined;
-    if (!isOfStatement || ["locked", "interrupted", "terminated"].includes(known.code)) return known;
+    // the lock, an interruption: nothing that a place in the file explains
+    const isOwn = known.cause === undefined && (known.code === "locked" || statement === undefined);
+    if (isOwn || known.code === "interrupted" || known.code === "terminated") return known;
     return placed(known, this.#step.script, statement, this.#advice(kind, isRefused));
   }
 

@@ -32,9 +32,9 @@ export interface LongTransaction {
 }
 
 /** How often the server is asked whether it still works, ms. */
-const ASK_EVERY_MS = 5_000;
-/** As often must it say that it knows nothing of the transaction: the answer may be under way. */
-const MISSES = 2;
+const ASK_EVERY_MS = 3_000;
+/** When it knows nothing of the transaction the answer may be under way: it is asked once more. */
+const ASK_AGAIN_MS = 1_000;
 
 /**
  * The work's result, however long it takes. Between the questions of `isAtWork` it is believed to go on.
@@ -45,15 +45,16 @@ export async function watched<T>(
   signal: AbortSignal,
   isAtWork: () => Promise<boolean>,
 ): Promise<T> {
-  let misses = 0;
+  let isMissing = false;
   for (;;) {
     try {
-      return await bounded(working, ASK_EVERY_MS, signal);
+      return await bounded(working, isMissing ? ASK_AGAIN_MS : ASK_EVERY_MS, signal);
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;
     }
-    misses = (await isAtWork()) ? 0 : misses + 1;
-    if (misses === MISSES) throw new TransactionGone("the server knows nothing of the transaction");
+    const wasMissing = isMissing;
+    isMissing = !(await isAtWork());
+    if (wasMissing && isMissing) throw new TransactionGone("the server knows nothing of the transaction");
   }
 }
 
@@ -79,6 +80,8 @@ export async function isAtWork(call: Call, aside: Neo4jConnection, id: string): 
 export function drained(result: Result): Promise<Effects> {
   return new Promise((resolve, reject) => {
     result.subscribe({
+      // without it the driver stops at the first batch
+      onNext: () => {},
       onCompleted: ({ counters }) => {
         const { nodesDeleted = 0, indexesAdded = 0 } = counters.updates();
         resolve({ nodesDeleted, indexesAdded });

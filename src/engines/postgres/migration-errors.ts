@@ -17,6 +17,9 @@ export interface Sent {
   rowsAt?: number;
 }
 
+const STOOD_STILL =
+  "this process stood still in the middle of it, and the server ended the transaction; nothing of the file was kept";
+
 /** What the server says of an error. */
 interface ServerError {
   message: string;
@@ -48,7 +51,7 @@ export function scriptError(
     return new OpsError({
       code,
       engine: "postgres",
-      message: `${script.file}: ${state === "25P03" ? "this process stood still in the middle of it, and the server ended the transaction" : message}`,
+      message: `${script.file}: ${state === "25P03" ? STOOD_STILL : message}`,
       hint: `${hint ?? "try again"}; opsctl migrate status says how far it is`,
     });
   }

@@ -41,6 +41,14 @@ const COLUMNS: readonly (keyof HistoryRow)[] = [
 const LIST = COLUMNS.join(", ");
 const ASSIGNMENTS = COLUMNS.map((column) => `${column} = excluded.${column}`).join(", ");
 
+/** A row to write; how long it took may be the server's to say. */
+export type Written = Omit<HistoryRow, "duration_ms"> & { duration_ms: number | { sql: string } };
+
+/** Milliseconds since the transaction began. */
+export const SINCE_BEGIN = {
+  sql: "(extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000)::bigint",
+};
+
 /** States that a script finds when nobody else works on its version. */
 const EXPECTED: Readonly<Record<Direction, readonly HistoryState[]>> = {
   up: ["reverted", "failed", "running"],
@@ -85,8 +93,11 @@ export async function writeRows(ask: Ask, table: string, rows: readonly HistoryR
   await ask(upsert(table, rows));
 }
 
-/** The statement that stores how far a script is, unless somebody else has recorded its version meanwhile: then it returns no row. */
-export function guardedWrite(table: string, direction: Direction, row: HistoryRow): string {
+/**
+ * The statement that stores how far a script is, unless somebody else has recorded its version meanwhile: then it returns no row.
+ * @param row values of columns as they are, or as SQL
+ */
+export function guardedWrite(table: string, direction: Direction, row: Written): string {
   const expected = EXPECTED[direction].map((state) => `'${state}'`).join(", ");
   const isOurs = `t.state IN (${expected}) RETURNING 1 AS written`;
   if (direction === "up") return `${upsert(table, [row])} WHERE ${isOurs}`;
@@ -99,19 +110,20 @@ export function guardedWrite(table: string, direction: Direction, row: HistoryRo
 
 /**
  * The same, as a statement that fails with division by zero instead: what is sent behind it does not run.
- * @param condition SQL of a relation that must have one row, too
+ * @param condition SQL that must be true, too
  */
-export function strictWrite(table: string, direction: Direction, row: HistoryRow, condition: string): string {
+export function strictWrite(table: string, direction: Direction, row: Written, condition: string): string {
   const write = guardedWrite(table, direction, row);
-  return `WITH written AS (${write}) SELECT 1 / pg_catalog.count(*) FROM written, (${condition}) AS condition`;
+  return `WITH written AS (${write}) SELECT 1 / pg_catalog.count(*) FROM written WHERE ${condition}`;
 }
 
-function upsert(table: string, rows: readonly HistoryRow[]): string {
+function upsert(table: string, rows: readonly Written[]): string {
   const values = rows.map((row) => `(${COLUMNS.map((column) => literal(row[column])).join(", ")})`);
   return `INSERT INTO ${table} AS t (${LIST}) VALUES ${values.join(", ")} ON CONFLICT (set_name, version) DO UPDATE SET ${ASSIGNMENTS}`;
 }
 
-function literal(value: string | number): string {
+function literal(value: string | number | { sql: string }): string {
+  if (typeof value === "object") return value.sql;
   return typeof value === "number" ? String(value) : pg.escapeLiteral(value);
 }
 

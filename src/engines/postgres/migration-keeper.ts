@@ -21,7 +21,6 @@ export class Keeper {
   /** Process id of the backend behind the session, once the lock is there. */
   #backend: number | undefined;
   #last: Promise<unknown> = Promise.resolve();
-  #blockers: Holder[] = [];
 
   constructor(connection: PostgresConnection, session: LentSession) {
     this.#connection = connection;
@@ -58,11 +57,6 @@ export class Keeper {
     this.#backend = await this.#pid();
   }
 
-  /** Process id of the backend that holds the lock. */
-  get backend(): number {
-    return this.#backend!;
-  }
-
   /** Without asking: whether the server has ended the session. @throws OpsError `failed`: somebody else may work */
   assertNotLost(): void {
     if (this.#session.isLost) throw this.#lost();
@@ -95,11 +89,6 @@ export class Keeper {
     return (await this.#raw<{ pid: number }>("SELECT pg_backend_pid() AS pid"))[0]!.pid;
   }
 
-  /** Who the watched backend was last seen waiting for, during this or the last `watch`. */
-  get blockers(): readonly Holder[] {
-    return this.#blockers;
-  }
-
   /**
    * Runs `work` on another session and asks the server meanwhile whether it is still there, and whom that session waits for.
    * @param waitMs limit of one wait for a lock, which must not be over before somebody has looked; 0: none
@@ -114,14 +103,11 @@ export class Keeper {
   ): Promise<T> {
     const everyMs = waitMs === 0 ? WATCH_MS : Math.min(WATCH_MS, Math.max(MIN_WATCH_MS, waitMs / 2));
     const { promise: silent, reject } = Promise.withResolvers<never>();
-    this.#blockers = [];
     let timer: NodeJS.Timeout;
     let isOver = false;
     const look = async () => {
       try {
         const blockers = await blockersOf(this.#raw.bind(this) as Ask, backend);
-        if (blockers.length > 0) this.#blockers = blockers;
-        if (isOver) return;
         if (blockers.length > 0) onWait(blockers);
       } catch (error) {
         // a lost lock is found out before the next file; it does no harm to the one that runs

@@ -16,7 +16,7 @@ const LOCK: Key = [0x6f707363, 0x6d696772];
  * "opsc", "work": held by the session that runs the files. When its client is killed, the server frees the lock at once but goes on with the
  * statement: who comes next waits for that one too.
  */
-const WORK: Key = [0x6f707363, 0x776f726b];
+export const WORK: Key = [0x6f707363, 0x776f726b];
 const POLL_MS = 200;
 /** How often the log says who is waited for. */
 const REPORT_MS = 10_000;
@@ -111,13 +111,8 @@ async function withWorker<T>(
   }
 }
 
-/** SQL of one row when that backend holds the lock, else of none. */
-export function lockRow(backend: number): string {
-  return (
-    `SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND pid = ${backend} ` +
-    `AND classid = ${LOCK[0]} AND objid = ${LOCK[1]} AND objsubid = 2`
-  );
-}
+/** SQL that is true while somebody holds the lock: whoever can take it learns that the holder has lost it. */
+export const IS_LOCKED = `NOT pg_catalog.pg_try_advisory_xact_lock(${LOCK.join(", ")})`;
 
 /** Not every server and platform can look after its clients. */
 async function settingsOf(keeper: Keeper): Promise<string> {
@@ -183,7 +178,7 @@ async function describe(
   const what =
     key === LOCK
       ? `another migration in ${place}: ${who} holds the lock`
-      : `a statement of an earlier run in ${place}, whose client is gone: ${who} still works on it`;
+      : `an earlier run in ${place} whose lock is gone: ${who} has not ended yet`;
   return { what, hint: endHint(holder) };
 }
 

@@ -84,7 +84,7 @@ async function runPiece(
     try {
       await send(part.text, part.copiedRows);
     } catch (error) {
-      const sent = { ...part.sent, statementAt: piece.offset };
+      const sent = { ...part.place, statementAt: piece.offset };
       throw scriptError(
         connection,
         script,

@@ -2,16 +2,16 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Call, throwIfAborted } from "../../call.ts";
 import { OpsError } from "../../errors.ts";
-import type { Step } from "../../migrate/port.ts";
-import { doneRow } from "../../migrate/stepwise.ts";
+import type { HistoryRow, Step } from "../../migrate/port.ts";
+import { doneRow, isRefusal } from "../../migrate/stepwise.ts";
 import type { PostgresConnection } from "./connect.ts";
-import { sqlState } from "./errors.ts";
-import { type Sent, scriptError } from "./migration-errors.ts";
-import { historyGone, recordedByOthers, strictWrite } from "./migration-history.ts";
-import { describeHolder, endHint } from "./migration-holders.ts";
-import { type Held, lockRow } from "./migration-lock.ts";
-import { type Part, partsOf } from "./migration-parts.ts";
-import type { LentSession } from "./session.ts";
+import { NoAnswer, sqlState } from "./errors.ts";
+import { scriptError } from "./migration-errors.ts";
+import { historyGone, recordedByOthers, SINCE_BEGIN, strictWrite } from "./migration-history.ts";
+import { describeHolder, endHint, type Holder } from "./migration-holders.ts";
+import { type Held, IS_LOCKED } from "./migration-lock.ts";
+import { learnOutcome } from "./migration-outcome.ts";
+import { type Part, Progress, partsOf } from "./migration-parts.ts";
 
 /** lock_timeout, deadlock and serialization failure: the server's ways of saying "again, please". */
 const AGAIN: ReadonlySet<string | undefined> = new Set(["55P03", "40P01", "40001"]);
@@ -22,10 +22,23 @@ const KEPT = "nothing of the file was kept; correct it and run the command again
 /** A process that stops in the middle of a transaction must not keep its locks. */
 const MAX_IDLE = "30s";
 
+/** One script on its way. */
+interface Run {
+  connection: PostgresConnection;
+  held: Held;
+  call: Call;
+  step: Step;
+  row: HistoryRow;
+  parts: readonly Part[];
+  /** Who was last seen in its way. */
+  blockers: readonly Holder[];
+}
+
 /**
- * Runs a script and records it, all or nothing; again, with growing pauses, when it met a lock that somebody else holds.
+ * Runs a script and records it, all or nothing, in one round trip where it is one text; again, with growing pauses, when it met a lock that
+ * somebody else holds.
  * @throws OpsError `failed` naming the place in the file · `locked` when the lock does not come free, or somebody else has recorded the
- * version · `unknown_outcome` when the answer to COMMIT is lost
+ * version · `unknown_outcome` when the last answer is lost and the server cannot be asked again
  */
 export async function runInTransaction(
   connection: PostgresConnection,
@@ -33,15 +46,17 @@ export async function runInTransaction(
   call: Call,
   step: Step,
 ): Promise<void> {
-  const parts = partsOf(step, beginning(step));
+  const row = doneRow(step, 0);
+  const parts = partsOf(step.script, step.from, beginning(step), ending(held, step, row));
+  const run: Run = { connection, held, call, step, row, parts, blockers: [] };
   for (let attempt = 1; ; attempt++) {
     try {
-      return await runOnce(connection, held, step, parts);
+      return await runOnce(run);
     } catch (error) {
-      if (sqlState(error) !== undefined) await held.session.query("ROLLBACK").catch(() => {});
+      if (isRefusal(call, error)) await held.session.query("ROLLBACK").catch(() => {});
       if (!AGAIN.has(sqlState(error))) throw error;
-      if (attempt === ATTEMPTS) throw blocked(held, step, error as OpsError);
-      await pause(held, call, step, attempt);
+      if (attempt === ATTEMPTS) throw givenUp(run, error as OpsError);
+      await pause(run, attempt);
     }
   }
 }
@@ -55,85 +70,70 @@ function beginning({ limits }: Step): string[] {
   ];
 }
 
-/** Two round trips where a file is one text: its statements, then its row, COMMIT and the reset for the next file. */
-async function runOnce(
-  connection: PostgresConnection,
-  held: Held,
-  step: Step,
-  parts: readonly Part[],
-): Promise<void> {
-  const startedAt = performance.now();
-  const sent: Sent = { statementAt: null, base: 0, prefix: 0 };
-  const { keeper, session, pid, reset } = held;
-  try {
-    keeper.assertNotLost();
-    if (!held.isFresh) await session.run(reset);
-    held.isFresh = false;
-    await keeper.watch(pid, step.limits.lockTimeoutMs, async () => {
-      for (const part of parts) await runPart(session, part, sent);
-    });
-  } catch (error) {
-    throw scriptError(connection, step.script, sent, error, KEPT);
-  }
-  await record(connection, held, step, Math.round(performance.now() - startedAt));
-}
-
-/** `sent` follows what the server is at. */
-async function runPart(session: LentSession, part: Part, sent: Sent): Promise<void> {
-  let done = -part.extra;
-  Object.assign(sent, { rowsAt: undefined }, part.sent, { statementAt: part.statementsAt[0] ?? null });
-  await session.run(part.text, {
-    isSingle: part.isSingle,
-    copiedRows: part.copiedRows,
-    onDone() {
-      done += 1;
-      if (done > 0) sent.statementAt = part.statementsAt[done] ?? null;
-    },
-  });
-  Object.assign(sent, { statementAt: null });
-}
+/** Which of the statements of `ending` writes the row, and how many there are up to COMMIT. */
+const WRITES_ROW = 3;
+const COMMITTED = 5;
 
 /**
- * Deferred constraints are checked first, as the role that the file has left; the row is ours to write, whatever that role may do, and as long
- * as the lock is held: the server looks, where an answer from here could be old. When anything is refused, nothing behind it runs.
+ * What follows a script. Deferred constraints are checked first, as the role that the script has left; the row is ours to write, whatever that
+ * role may do, and only while the lock is held. Where anything is refused, nothing behind it runs. Then the session is made fresh for
+ * the next script.
  */
-async function record(
-  connection: PostgresConnection,
-  held: Held,
-  step: Step,
-  durationMs: number,
-): Promise<void> {
-  const { keeper, session, pid, table, reset } = held;
-  const row = doneRow(step, durationMs);
-  const write = strictWrite(table, step.direction, row, lockRow(keeper.backend));
-  const statements = [
+function ending({ table, reset }: Held, { direction }: Step, row: HistoryRow): string[] {
+  const write = strictWrite(table, direction, { ...row, duration_ms: SINCE_BEGIN }, IS_LOCKED);
+  return [
     "SET CONSTRAINTS ALL IMMEDIATE",
     "RESET SESSION AUTHORIZATION",
     "RESET ROLE",
     write,
     "COMMIT",
+    reset,
   ];
-  const [written, committed] = [statements.indexOf(write), statements.length];
-  let done = 0;
-  try {
-    await keeper.watch(pid, 0, () =>
-      session.run([...statements, reset].join("; "), {
-        onDone() {
-          done += 1;
-        },
-      }),
-    );
-    held.isFresh = true;
-  } catch (error) {
-    // what came after COMMIT is made good before the next file
-    if (done >= committed) return;
-    if (done === written && sqlState(error) === "22012") {
-      await keeper.assertHeld();
-      throw recordedByOthers(row);
+}
+
+async function runOnce(run: Run): Promise<void> {
+  const { held, step, parts } = run;
+  const { keeper, session, pid, reset } = held;
+  const progress = new Progress();
+  const send = async () => {
+    if (!held.isFresh) await session.run(reset);
+    held.isFresh = false;
+    for (const part of parts) {
+      progress.enter(part);
+      const { isSingle, copiedRows } = part;
+      await session.run(part.text, { isSingle, copiedRows, onDone: progress.advance });
     }
-    if (done === written && historyGone(error)) throw historyDropped(step, table);
-    throw recordError(connection, step, error);
+    held.isFresh = true;
+  };
+  try {
+    keeper.assertNotLost();
+    await keeper.watch(pid, step.limits.lockTimeoutMs, send, (blockers) => {
+      run.blockers = blockers;
+    });
+  } catch (error) {
+    await explain(run, progress, error);
   }
+}
+
+/** Returns when the script is done and recorded all the same. @throws OpsError otherwise */
+async function explain(run: Run, progress: Progress, error: unknown): Promise<void> {
+  const { connection, held, call, step, row } = run;
+  const { endDone } = progress;
+  // what comes after COMMIT is made good before the next script
+  if (endDone >= COMMITTED) return;
+  if (endDone === WRITES_ROW && sqlState(error) === "22012") {
+    await held.keeper.assertHeld();
+    throw recordedByOthers(row);
+  }
+  if (endDone === WRITES_ROW && historyGone(error)) throw historyDropped(step, held.table);
+  const isLost = !call.signal.aborted && connection.explain(error).code === "unreachable";
+  if (!isLost || !progress.endIsSent) throw scriptError(connection, step.script, progress.sent, error, KEPT);
+  // who does not answer here does not answer there
+  const outcome = error instanceof NoAnswer ? undefined : await learnOutcome(connection, call, held, row);
+  if (outcome === "recorded") return;
+  throw outcome === "nothing"
+    ? scriptError(connection, step.script, null, error, KEPT)
+    : unknownOutcome(connection, step);
 }
 
 /** A file dropped the table in which it was to be recorded. */
@@ -146,40 +146,37 @@ export function historyDropped({ script }: Step, table: string): OpsError {
   });
 }
 
-function recordError(connection: PostgresConnection, { script, migration }: Step, error: unknown): OpsError {
-  if (connection.explain(error, "commit").code !== "unknown_outcome") {
-    return scriptError(connection, script, null, error, KEPT);
-  }
+function unknownOutcome({ where }: PostgresConnection, { script, migration }: Step): OpsError {
   return new OpsError({
     code: "unknown_outcome",
     engine: "postgres",
-    message: `${script.file}: PostgreSQL at ${connection.where.address} was lost while it committed: all of the file is there, or nothing`,
+    message: `${script.file}: PostgreSQL at ${where.address} was lost before its last answer: all of the file is there, or nothing`,
     hint: `opsctl migrate status says whether ${migration.version} is applied; running the command again is safe`,
   });
 }
 
-async function pause(held: Held, call: Call, { script, limits }: Step, attempt: number): Promise<void> {
-  const first = Math.max(PAUSE.minMs, PAUSE.part * limits.lockTimeoutMs);
+async function pause({ call, step, blockers }: Run, attempt: number): Promise<void> {
+  const first = Math.max(PAUSE.minMs, PAUSE.part * step.limits.lockTimeoutMs);
   const ms = Math.round(first * 2 ** (attempt - 1) * (0.5 + Math.random()));
-  const why = blockedBy(held) ?? "it met another session's lock";
-  call.log("WARNING", `${script.file}: ${why}; attempt ${attempt + 1} of ${ATTEMPTS} in ${ms} ms`);
+  const why = waitedFor(blockers) ?? "it met another session's lock";
+  call.log("WARNING", `${step.script.file}: ${why}; attempt ${attempt + 1} of ${ATTEMPTS} in ${ms} ms`);
   await delay(ms, undefined, { signal: call.signal }).catch(() => throwIfAborted(call));
 }
 
-function blockedBy({ keeper: { blockers } }: Held): string | undefined {
+function waitedFor(blockers: readonly Holder[]): string | undefined {
   return blockers.length === 0 ? undefined : `it waited for ${blockers.map(describeHolder).join(", ")}`;
 }
 
-function blocked(held: Held, { script, limits }: Step, error: OpsError): OpsError {
-  const [first] = held.keeper.blockers;
+function givenUp({ step: { script, limits }, blockers }: Run, error: OpsError): OpsError {
+  const seconds = limits.lockTimeoutMs / 1000;
   const why =
     sqlState(error) === "55P03"
-      ? `did not get its locks in ${ATTEMPTS} attempts of ${limits.lockTimeoutMs / 1000} s: ${blockedBy(held) ?? error.message}`
+      ? `did not get its locks in ${ATTEMPTS} attempts of ${seconds} s: ${waitedFor(blockers) ?? error.message}`
       : `met a conflict in each of ${ATTEMPTS} attempts: ${error.message}`;
   return new OpsError({
     code: "locked",
     engine: "postgres",
     message: `${script.file} ${why}; nothing of the file was kept`,
-    hint: `${first ? endHint(first) : "run it again at a quieter time"}; --lock-timeout sets how long one attempt waits`,
+    hint: `${blockers[0] ? endHint(blockers[0]) : "run it again at a quieter time"}; --lock-timeout sets how long one attempt waits`,
   });
 }

@@ -28,7 +28,7 @@ const row = (
   state: HistoryRow["state"] = "applied",
   more: Partial<HistoryRow> = {},
 ): HistoryRow => ({
-  ...appliedRow(call, migration(`V${seq}`, seq)),
+  ...appliedRow(call, migration(`V${seq}`, seq), seq),
   applied_at: 1000 * seq,
   state,
   ...more,

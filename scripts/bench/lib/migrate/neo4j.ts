@@ -7,6 +7,7 @@ import { timeProgram } from "../processes.ts";
 import { createRandom, type Random } from "../random.ts";
 import type { Measured, Setting } from "./measure.ts";
 import { neo4jPrograms } from "./peers.ts";
+import { countRoundTrips } from "./round-trips.ts";
 
 const LABELS =
   "Account Asset Branch Customer Device Employee Event Invoice Location Order Product Supplier".split(" ");
@@ -41,7 +42,7 @@ function statements(random: Random, index: number): string[] {
   return [random.pick(changes)];
 }
 
-const WARM_UPS = 2;
+const WARM_UPS = 1;
 
 /** The bare loop first. @throws Error when the two leave different graphs */
 export async function measureNeo4j(setting: Setting, files: number, rounds: number): Promise<Measured[]> {
@@ -55,12 +56,12 @@ export async function measureNeo4j(setting: Setting, files: number, rounds: numb
   try {
     const env = {
       ...setting.env,
-      NEO4J_URI: server.uri,
       NEO4J_USERNAME: server.username,
       NEO4J_PASSWORD: server.password,
     };
     const place = writeFiles(join(folder, "cypher"), files);
-    return await interleaved(session, neo4jPrograms(place, env), setting, rounds);
+    const programs = (uri: URL) => neo4jPrograms(place, { ...env, NEO4J_URI: uri.href });
+    return await interleaved(session, new URL(server.uri), programs, setting, rounds);
   } finally {
     await session.close();
     await driver.close();
@@ -79,11 +80,18 @@ function writeFiles(folder: string, count: number): string {
 
 async function interleaved(
   session: Session,
-  programs: ReturnType<typeof neo4jPrograms>,
+  server: URL,
+  programsFor: (uri: URL) => ReturnType<typeof neo4jPrograms>,
   { random, signal, log }: Setting,
   rounds: number,
 ): Promise<Measured[]> {
-  const measured: Measured[] = programs.map(({ name }) => ({ name, timings: [], roundTrips: Number.NaN }));
+  const programs = programsFor(server);
+  const measured: Measured[] = [];
+  for (const [index, { name }] of programs.entries()) {
+    await wipe(session);
+    const roundTrips = await countRoundTrips(server, (proxied) => programsFor(proxied)[index]!.program);
+    measured.push({ name, timings: [], roundTrips });
+  }
   const graphs = new Set<string>();
   // a fresh Java process is several times slower
   for (let round = 1 - WARM_UPS; round <= rounds; round += 1) {

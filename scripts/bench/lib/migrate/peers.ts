@@ -1,9 +1,9 @@
 /** The tools that are compared, as their users start them. */
-import { readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "../../../services/shell.ts";
 import type { Program } from "../processes.ts";
-import { GOLANG_MIGRATE, GOOSE, goTool } from "./go-tools.ts";
+import { GOLANG_MIGRATE, GOOSE, type GoTool, goTool } from "./go-tools.ts";
 import * as layouts from "./layouts.ts";
 
 const ROOT = join(import.meta.dirname, "../../../..");
@@ -89,6 +89,8 @@ const opsctl: Peer = {
 };
 
 const DBMATE = join(ROOT, "node_modules/.bin/dbmate");
+const DBMATE_BINARY = join(ROOT, `node_modules/@dbmate/${process.platform}-${process.arch}/bin/dbmate`);
+const DBMATE_ALONE = "dbmate (its binary), `--no-dump-schema`";
 
 function dbmate(name: string, command: string, ...options: string[]): Peer {
   const args = ({ folder }: Place) => [...options, "--migrations-dir", folder, "up"];
@@ -134,24 +136,27 @@ const golangMigrate = (command: string): Peer => ({
 
 /** All that can be had here, the reference first, and the names of the others. */
 export async function findPeers(log: Log): Promise<{ peers: Peer[]; missing: string[] }> {
-  const [gooseProgram, migrateProgram] = [await goTool(GOOSE, log), await goTool(GOLANG_MIGRATE, log)];
+  const isThere = existsSync(DBMATE_BINARY);
+  const optional: [name: string, peer: Peer | undefined][] = [
+    [DBMATE_ALONE, isThere ? dbmate(DBMATE_ALONE, DBMATE_BINARY, "--no-dump-schema") : undefined],
+    ["goose", await built(GOOSE, goose, log)],
+    ["golang-migrate", await built(GOLANG_MIGRATE, golangMigrate, log)],
+  ];
   const peers = [
     psql,
     bare,
     opsctl,
     dbmate("dbmate (npm), `--no-dump-schema`", DBMATE, "--no-dump-schema"),
     dbmate("dbmate (npm), as it comes: dumps the schema", DBMATE),
-    dbmate(
-      "dbmate (its binary), `--no-dump-schema`",
-      join(ROOT, `node_modules/@dbmate/${process.platform}-${process.arch}/bin/dbmate`),
-      "--no-dump-schema",
-    ),
     nodePgMigrate,
+    ...optional.flatMap(([, peer]) => peer ?? []),
   ];
-  if (gooseProgram) peers.push(goose(gooseProgram));
-  if (migrateProgram) peers.push(golangMigrate(migrateProgram));
-  const missing = [...(gooseProgram ? [] : ["goose"]), ...(migrateProgram ? [] : ["golang-migrate"])];
-  return { peers, missing };
+  return { peers, missing: optional.filter(([, peer]) => !peer).map(([name]) => name) };
+}
+
+async function built(tool: GoTool, peerOf: (command: string) => Peer, log: Log): Promise<Peer | undefined> {
+  const command = await goTool(tool, log);
+  return command === undefined ? undefined : peerOf(command);
 }
 
 /** What a run with nothing pending is compared with. */

@@ -1,4 +1,4 @@
-/** Counts how often a program waits for PostgreSQL: what a network would multiply, and what no other load on the machine changes. */
+/** Counts how often a program waits for a server: what a network would multiply, and what no other load on the machine changes. */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { run } from "../../../services/shell.ts";
@@ -12,7 +12,7 @@ export async function countRoundTrips(server: URL, make: (proxied: URL) => Progr
   let count = 0;
   const sockets = new Set<Socket>();
   const proxy = createServer((client) => {
-    const upstream = connect(Number(server.port || 5432), server.hostname);
+    const upstream = connect(Number(server.port), server.hostname);
     let isAsking = false;
     for (const socket of [client, upstream]) sockets.add(socket.on("error", () => socket.destroy()));
     client.on("data", () => {

@@ -4,7 +4,7 @@ import { startPostgres } from "../../../services/postgres.ts";
 import { onPath } from "../../../services/shell.ts";
 
 export interface Running {
-  /** With `sslmode`: the tools disagree about what is meant when there is none. */
+  /** With `sslmode`, about whose default the tools disagree, and with the port. */
   url: URL;
   /** Folder with psql and pg_dump. */
   bin: string;
@@ -19,15 +19,16 @@ export async function benchPostgres(
 ): Promise<Running> {
   if (!url) {
     const { url: own, bin, stop } = await startPostgres({ dir: join(folder, "postgres"), signal });
-    return { url: withSslMode(own), bin, stop };
+    return { url: completed(own), bin, stop };
   }
   const psql = onPath("psql");
   if (!psql) throw new Error("psql is not installed");
-  return { url: withSslMode(url), bin: dirname(psql), stop: async () => {} };
+  return { url: completed(url), bin: dirname(psql), stop: async () => {} };
 }
 
-function withSslMode(url: string): URL {
+function completed(url: string): URL {
   const full = new URL(url);
   if (!full.searchParams.has("sslmode")) full.searchParams.set("sslmode", "disable");
+  full.port ||= "5432";
   return full;
 }

@@ -72,7 +72,8 @@ describe("what a statement makes or drops", () => {
     ["DROP CONSTRAINT Mixed_Case IF EXISTS", "drop", "constraint", "Mixed_Case"],
     ["DROP INDEX `x`", "drop", "index", "x"],
   ])("%s", (statement, verb, object, name) => {
-    expect(schemaChange(statement)).toEqual({ verb, object, name });
+    const isGuarded = / EXISTS/.test(statement);
+    expect(schemaChange(statement)).toEqual({ verb, object, name, isGuarded });
   });
 
   test.each(DATA)("nothing: %s", (statement) => expect(schemaChange(statement)).toBeUndefined());
