@@ -52,7 +52,10 @@ export async function dump(
   };
   return {
     data,
-    render: (io: Io) => (output === undefined ? io.out(schema) : io.note(`schema written to ${output}`)),
+    render: (io: Io) =>
+      output === undefined
+        ? io.out(io.stdoutIsTty ? escapeText(schema) : schema)
+        : io.note(`schema written to ${output}`),
   };
 }
 

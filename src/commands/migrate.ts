@@ -1,15 +1,15 @@
 import type { Command } from "commander";
 import { FORMATS } from "../migrate/port.ts";
-import { duration, integer, type Run } from "./command.ts";
-import { create, dump } from "./migrate-files.ts";
-import { baseline, repair } from "./migrate-mend.ts";
-import { down, redo, up } from "./migrate-run.ts";
-import { history, status, verify } from "./migrate-status.ts";
+import { duration, type Handler, integer, type Run } from "./command.ts";
 
 const ENGINES = "neo4j postgres redis sqlite, or all (default: those with a folder of migrations)";
 const ENGINE = "neo4j, postgres, redis or sqlite (may be left out when only one is configured)";
 
 export function define(command: Command, run: Run): void {
+  // each subcommand reads its own file only: starting is most of what `status` costs
+  const lazily = <O>(load: () => Promise<Handler<O>>) =>
+    run<O>(async (context, args, options) => (await load())(context, args, options));
+
   command
     .addHelpText(
       "after",
@@ -25,7 +25,7 @@ Examples:
   opsctl migrate down postgres
   opsctl migrate status --exit-code`,
     )
-    .action(run(status));
+    .action(lazily(async () => (await import("./migrate-status.ts")).status));
 
   const upCommand = source(command.command("up"))
     .description("apply what is pending, file by file")
@@ -35,7 +35,7 @@ Examples:
     .option("--dry-run", "print what would be sent; write nothing")
     .option("--no-copy", "SQLite: keep no copy of the file as it was before")
     .option("--wait <duration>", "wait that long for a server that does not answer yet", duration("--wait"))
-    .action(run(up));
+    .action(lazily(async () => (await import("./migrate-run.ts")).up));
 
   const downCommand = source(command.command("down"))
     .description("roll back what was applied last")
@@ -45,14 +45,14 @@ Examples:
     .option("--dry-run", "print what would be sent; write nothing")
     .option("-y, --yes", "do not ask")
     .option("--no-copy", "SQLite: keep no copy of the file as it was before")
-    .action(run(down));
+    .action(lazily(async () => (await import("./migrate-run.ts")).down));
 
   limits(source(command.command("redo")))
     .description("roll the last file back and apply it again, while it is being written")
     .argument("[engine]", ENGINE)
     .option("-y, --yes", "do not ask")
     .option("--no-copy", "SQLite: keep no copy of the file as it was before")
-    .action(run(redo));
+    .action(lazily(async () => (await import("./migrate-run.ts")).redo));
 
   source(command.command("status"))
     .description("list every version: applied, pending, broken off, edited, missing")
@@ -60,7 +60,7 @@ Examples:
     .option("--exit-code", "exit with 4 when something is pending or wrong")
     .option("--all", "the shipped schemas too")
     .option("--drift <file>", "compare the schema with a file of `migrate dump`; exit with 4 when it differs")
-    .action(run(status));
+    .action(lazily(async () => (await import("./migrate-status.ts")).status));
 
   command
     .command("history")
@@ -70,7 +70,7 @@ Examples:
     .argument("[engines...]", "neo4j postgres redis sqlite, or all (default: what is configured)")
     .option("--limit <n>", "rows", integer("--limit", 1, 100_000), 50)
     .option("--database <path>", "SQLite: another file than the embedded one")
-    .action(run(history));
+    .action(lazily(async () => (await import("./migrate-status.ts")).history));
 
   command
     .command("new")
@@ -79,14 +79,14 @@ Examples:
     .argument("<description...>", "what it does, for the file name")
     .option("--dir <path>", "folder of the files")
     .option("--format <name>", `${FORMATS.join(", ")} or auto`, "auto")
-    .action(run(create));
+    .action(lazily(async () => (await import("./migrate-files.ts")).create));
 
   source(command.command("verify"))
     .description(
       "compare the files with the history, and look in pending ones for what must not run; exit code 4 when something is wrong",
     )
     .argument("[engines...]", ENGINES)
-    .action(run(verify));
+    .action(lazily(async () => (await import("./migrate-status.ts")).verify));
 
   waitForLock(source(command.command("baseline")))
     .description("record files as applied without running them: the database holds what they make")
@@ -98,7 +98,7 @@ Examples:
       "--from-history",
       "take the versions from the table of golang-migrate, dbmate or diesel, which is only read",
     )
-    .action(run(baseline));
+    .action(lazily(async () => (await import("./migrate-mend.ts")).baseline));
 
   limits(source(command.command("repair")))
     .description("settle a file that was broken off: go on with it, or say what it is")
@@ -110,7 +110,7 @@ Examples:
     .option("--statement <n>", "with --retry: from this statement on", integer("--statement", 1, 1_000_000))
     .option("--mark <state>", "applied, failed (the statement under way had no effect) or reverted")
     .option("-y, --yes", "do not ask")
-    .action(run(repair));
+    .action(lazily(async () => (await import("./migrate-mend.ts")).repair));
 
   command
     .command("dump")
@@ -118,7 +118,7 @@ Examples:
     .argument("[engine]", ENGINE)
     .option("--output <file>", "write it to a file (-: to stdout)")
     .option("--database <path>", "SQLite: another file than the embedded one")
-    .action(run(dump));
+    .action(lazily(async () => (await import("./migrate-files.ts")).dump));
 }
 
 /** Where the files are and where they go. */

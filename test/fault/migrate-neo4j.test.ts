@@ -7,7 +7,7 @@ import { sixRunners, whileStopped } from "./migrate-runners.ts";
 import type { Subject } from "./migrate-subject.ts";
 import { checkWhole } from "./migrate-truth.ts";
 
-const KILLS = 10;
+const KILLS = 20;
 
 describe("migrate on Neo4j under faults", () => {
   let box: Sandbox;
@@ -28,7 +28,7 @@ describe("migrate on Neo4j under faults", () => {
       startMs: 800,
     });
     expect(tally.kills).toBe(KILLS);
-  }, 120_000);
+  }, 240_000);
 
   describe("several runners", () => {
     let subject: Subject;

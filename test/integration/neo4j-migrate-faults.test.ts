@@ -3,7 +3,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createCall } from "../../src/call.ts";
 import type { Neo4jConnection } from "../../src/engines/neo4j/connect.ts";
 import { OpsError } from "../../src/errors.ts";
-import { appliedRow } from "../../src/migrate/runner.ts";
 import { testCall } from "../support/calls.ts";
 import { until } from "../support/cli.ts";
 import { type OpenNeo4j, openNeo4j } from "../support/neo4j.ts";
@@ -156,15 +155,15 @@ describe("migrations of Neo4j when something goes wrong", () => {
   });
 
   it("is fenced off by a claim that is committed while its own record waits for the lock's node", async () => {
-    await files.target.prepare(call, [], false);
-    const [row] = sourceOf("RETURN 1").migrations.map((migration) => appliedRow(call, migration));
+    await files.up(sourceOf("CREATE (:Trace {n: 1})"));
+    const [row] = await files.rows();
     const session = neo4jDriver.session({ database: "neo4j" });
     await files.target.exclusively(call, 0, async () => {
       const claim = session.beginTransaction();
       await claim.run(
         "MATCH (l:opsctl_lock) SET l.holder = 'thief', l.owner = 'thief@host', l.expires_at = timestamp() + 60000",
       );
-      const recorded = failure(files.target.record(call, [row!]));
+      const recorded = failure(files.target.record(call, [{ ...row!, state: "reverted" }]));
       const waits = "SHOW TRANSACTIONS YIELD status WHERE status STARTS WITH 'Blocked' RETURN 1 AS x";
       await until("the record waits", async () => (await column(waits)).length > 0);
       const second = failure(opened().target.exclusively(call, 500, async () => "never"));
@@ -173,7 +172,7 @@ describe("migrations of Neo4j when something goes wrong", () => {
       expect(await second).toMatchObject({ code: "locked", message: expect.stringContaining("thief@host") });
     });
     await session.close();
-    expect(await files.rows()).toEqual([]);
+    expect(await files.rows()).toEqual([row]);
   });
 
   it("takes over from a runner whose lease is over, and ends what it still has running", async () => {

@@ -324,7 +324,10 @@ describe("a server that goes away", () => {
     running.catch(() => {});
     await eventually(() => holders(WORK)).toHaveLength(1);
     await terminate(WORK);
-    expect(await failure(running)).toMatchObject({ code: "unreachable" });
+    expect(await failure(running)).toMatchObject({
+      code: "unreachable",
+      message: expect.stringMatching(/^V001-test-up\.sql: PostgreSQL at .*; nothing of the file was kept$/),
+    });
     expect([await exists("a"), await bench.history()]).toEqual([false, []]);
   });
 

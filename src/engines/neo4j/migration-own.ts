@@ -50,7 +50,7 @@ export async function reportLoss(
 
 export function historyLost({ place }: Pick<Neo4jConnection, "place">) {
   const what = "lost nodes that opsctl kept there (opsctl_migrations, opsctl_lock)";
-  const hint = `opsctl migrate baseline records again what is applied; deletions must leave them out: ${SPARE}`;
+  const hint = `opsctl migrate baseline neo4j VERSION records again what is applied; deletions must leave them out: ${SPARE}`;
   return failure("integrity", place, what, hint);
 }
 

@@ -226,7 +226,7 @@ class ScriptRun {
 
   #advice(kind: Kind, isRefused: boolean): string {
     if (kind === "autocommit" && !isRefused) {
-      return "the batches it had done are kept: make it safe to repeat, then opsctl migrate repair neo4j --retry";
+      return "the batches it had done are kept: make it safe to repeat, then `opsctl migrate repair neo4j --retry` with the flags of this run";
     }
     if (this.#done === 0) return "nothing of the file was kept; correct it and run the command again";
     const kept =

@@ -131,9 +131,13 @@ async function explain(run: Run, progress: Progress, error: unknown): Promise<vo
   // who does not answer here does not answer there
   const outcome = error instanceof NoAnswer ? undefined : await learnOutcome(connection, call, held, row);
   if (outcome === "recorded") return;
-  throw outcome === "nothing"
-    ? scriptError(connection, step.script, null, error, KEPT)
-    : unknownOutcome(connection, step);
+  throw outcome === "nothing" ? lost(connection, step, error) : unknownOutcome(connection, step);
+}
+
+function lost(connection: PostgresConnection, { script }: Step, error: unknown): OpsError {
+  const { code, message, hint } = connection.explain(error);
+  const told = `${script.file}: ${message}; nothing of the file was kept`;
+  return new OpsError({ code, engine: "postgres", message: told, hint });
 }
 
 /** A file dropped the table in which it was to be recorded. */

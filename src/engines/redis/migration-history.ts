@@ -201,7 +201,9 @@ function parsed(commands: Commands, place: string, read: () => Stored): Stored {
     const stored = read();
     const isRow = (row: HistoryRow) => typeof row.set_name === "string" && typeof row.version === "string";
     if (stored.rows.every(isRow)) return stored;
-  } catch {}
+  } catch {
+    // what cannot be read is said below, like what was read and is no history
+  }
   throw new OpsError({
     code: "integrity",
     engine: "redis",

@@ -70,8 +70,12 @@ export class Runner {
       const words = CONTAINERS.has(name) ? 2 : 1;
       const options = { writes: true, quotes: true, words, timeoutMs: step.limits.statementTimeoutMs };
       const settings = configSettings(name, args);
-      if (settings) await runConfigSet(call, this.#session, settings, options);
-      else await this.#session.run(call, [name, ...args], options);
+      // its answer is waited for also after a signal: otherwise nobody knows whether it took effect
+      await settled(call, (settling) =>
+        settings
+          ? runConfigSet(settling, this.#session, settings, options)
+          : this.#session.run(settling, [name, ...args], options).then(() => {}),
+      );
     } catch (error) {
       throw placed(call, error, step.script, statement);
     }

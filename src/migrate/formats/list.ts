@@ -21,7 +21,7 @@ export function listFolder(engine: EngineName, path: string, shown: string, exte
     if (UNPRINTABLE.test(name)) {
       throw usageError(`${shown}: the name ${JSON.stringify(name)} cannot be printed`, "rename the file");
     }
-    const kind = kindOf(entry, join(path, name), `${shown}/${name}`);
+    const kind = kindOf(entry, path, shown);
     if (kind.isDirectory()) folders.push(name);
     else if (!kind.isFile()) throw usageError(`${shown}/${name} is neither a file nor a folder`, "remove it");
     else if (!/^(README|LICENSE)/i.test(name) && name !== `verify.${extension}`) files.push(name);
@@ -46,10 +46,11 @@ function entriesOf(engine: EngineName, path: string, shown: string): Dirent[] {
 }
 
 /** Links are followed. */
-function kindOf(entry: Dirent, path: string, shown: string): Dirent | Stats {
+function kindOf(entry: Dirent, folder: string, shownFolder: string): Dirent | Stats {
   if (!entry.isSymbolicLink()) return entry;
+  const shown = `${shownFolder}/${entry.name}`;
   try {
-    return statSync(path);
+    return statSync(join(folder, entry.name));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ELOOP")
@@ -66,7 +67,7 @@ export function readText({ path, shown }: Pick<Folder, "path" | "shown">, file: 
   let bytes: Buffer;
   let text: string;
   try {
-    bytes = readFileSync(join(path, file));
+    bytes = readFileSync(`${path}/${file}`);
     text = bytes.toString("utf8");
   } catch (error) {
     throw unreadable(`${shown}/${file}`, error);
