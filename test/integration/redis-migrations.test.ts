@@ -192,7 +192,9 @@ describe("an answer that is lost", () => {
     const interrupted = new OpsError({ code: "interrupted", message: "interrupted" });
     const stopped = await runnerOf(server.url, {
       signal: abort.signal,
-      progress: () => abort.abort(interrupted),
+      progress({ unit, done }) {
+        if (unit === "statements" && done === 1) abort.abort(interrupted);
+      },
     });
     const source = sourceOf([["SET a 1\nINCR n"]]);
     expect(await failureOf(stopped.run(source))).toBe(interrupted);
