@@ -1,4 +1,4 @@
-import { chmod, open, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, lstat, open, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** What the name of a file that is not whole yet ends with; a process that was killed leaves it behind. */
@@ -38,9 +38,13 @@ async function flush(path: string): Promise<void> {
   }
 }
 
-/** Publishes a text: with the permissions of the file that it replaces, else those that a new file gets. */
+/**
+ * Publishes a text: with the permissions of the file that it replaces, else those that a new file gets. A device, a pipe or a link is
+ * written to and stays what it is: renamed over, `/dev/null` would be a file.
+ */
 export async function publishFile(path: string, text: string): Promise<void> {
-  const known = await stat(path).catch(() => undefined);
+  const known = await lstat(path).catch(() => undefined);
+  if (known && !known.isFile()) return writeFile(path, text);
   const mode = known === undefined ? 0o666 & ~process.umask() : known.mode & 0o777;
   await publish(path, mode, (partial) => writeFile(partial, text));
 }

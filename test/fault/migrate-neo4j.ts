@@ -1,6 +1,6 @@
 import neo4j, { type Session } from "neo4j-driver";
 import { type Sandbox, until } from "../support/cli.ts";
-import { neo4jServer } from "../support/servers.ts";
+import { neo4jServer, type TestNeo4j } from "../support/servers.ts";
 import {
   countMarks,
   type Marked,
@@ -37,16 +37,15 @@ const NEO4J_FILES: readonly MarkedFile[] = numbers().map((number) => {
   return { version, up: [first, last], down };
 });
 
-/** The one database of the test run, wiped; or an empty server of the test's own. */
+/** The one database of the test run, or a server of the test's own; wiped where it can be. */
 export async function neo4jSubject(
   box: Sandbox,
-  own?: { uri: string; username: string; password: string },
+  own?: Omit<TestNeo4j, "wipe"> & Partial<TestNeo4j>,
 ): Promise<Subject> {
   writeFiles(box, "neo4j", NEO4J_FILES);
-  const { uri, username, password } = own ?? neo4jServer();
-  const wipe = async () => {
-    if (!own) await neo4jServer().wipe();
-  };
+  const server = own ?? neo4jServer();
+  const { uri, username, password } = server;
+  const wipe = async () => server.wipe?.();
   await wipe();
   const driver = neo4j.driver(uri, neo4j.auth.basic(username, password), { disableLosslessIntegers: true });
   const ask = async (work: (session: Session) => Promise<string[]>) => {

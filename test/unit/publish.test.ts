@@ -1,4 +1,13 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -46,4 +55,16 @@ it("a text takes over the permissions of the file that it replaces", async () =>
   await publishFile(path, "é");
   expect(modeOf(path)).toBe(0o600);
   expect(readFileSync(path, "utf8")).toBe("é");
+});
+
+it("what is no usual file is written to, not replaced", async () => {
+  writeFileSync(path, "before");
+  const [link, device] = [join(folder, "link"), join(folder, "device")];
+  symlinkSync(path, link);
+  symlinkSync("/dev/null", device);
+  await publishFile(link, "text");
+  await publishFile(device, "text");
+  expect(readFileSync(path, "utf8")).toBe("text");
+  expect([link, device].map((name) => lstatSync(name).isSymbolicLink())).toEqual([true, true]);
+  expect(statSync("/dev/null").isCharacterDevice()).toBe(true);
 });

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Sandbox } from "../support/cli.ts";
+import { type OwnNeo4j, ownNeo4j } from "../support/servers.ts";
 import { seeded } from "./kill-import.ts";
 import { commandLine, killAtRandom } from "./migrate-kill.ts";
 import { neo4jSubject } from "./migrate-neo4j.ts";
@@ -11,14 +12,19 @@ const KILLS = 20;
 
 describe("migrate on Neo4j under faults", () => {
   let box: Sandbox;
+  let server: OwnNeo4j;
 
-  beforeAll(() => {
+  beforeAll(async () => {
     box = new Sandbox();
+    server = await ownNeo4j();
   });
-  afterAll(() => box.remove());
+  afterAll(async () => {
+    await server?.stop();
+    box.remove();
+  });
 
   it(`after ${KILLS} kills with SIGKILL at random points everything is there once`, async () => {
-    const make = () => neo4jSubject(box);
+    const make = () => neo4jSubject(box, server);
     const tally = await killAtRandom({
       box,
       make,
@@ -34,7 +40,7 @@ describe("migrate on Neo4j under faults", () => {
     let subject: Subject;
 
     beforeEach(async () => {
-      subject = await neo4jSubject(box);
+      subject = await neo4jSubject(box, server);
     });
     afterEach(() => subject.drop());
 
