@@ -59,8 +59,8 @@ function show(command: string, args: string[], env: NodeJS.ProcessEnv): Promise<
 }
 
 /** Runs a step in the background; its output is shown later, under its own heading. */
-function quietly(command: string, args: string[]): Promise<RunResult> {
-  return run(join(BIN, command), args, { cwd: ROOT, env: cleanEnvironment(), signal: interruption.signal });
+function quietly(command: string, args: string[], env = cleanEnvironment()): Promise<RunResult> {
+  return run(join(BIN, command), args, { cwd: ROOT, env, signal: interruption.signal });
 }
 
 async function report(title: string, step: Promise<RunResult>): Promise<boolean> {
@@ -108,7 +108,7 @@ async function runSteps(folder: string, faults: boolean, args: string[]): Promis
   if ((await show("npm", ["run", "--silent", "build"], cleanEnvironment())) !== 0) return giveUp(starting);
   const services = await starting;
   heading(faults ? "campaigns" : "tests");
-  return runVitest(folder, faults ? ["--config", FAULTS_CONFIG, ...args] : args, testEnvironment(services));
+  return (faults ? runCampaigns : runTests)(folder, args, testEnvironment(services));
 }
 
 /** A step before the tests has failed: the start of the services, if it still goes on, is broken off. */
@@ -118,16 +118,58 @@ async function giveUp(starting: Promise<unknown>): Promise<Counts> {
   return { passed: 0, failed: 1, skipped: 0 };
 }
 
-async function runVitest(folder: string, args: string[], env: NodeJS.ProcessEnv): Promise<Counts> {
-  const results = join(folder, "results.json");
-  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${results}`];
-  const code = await show(join(BIN, "vitest"), ["run", ...reporters, ...args], env);
+/**
+ * The projects of vitest.config.ts in a process each, side by side: in one process vitest runs projects of different `maxWorkers` one after
+ * the other. The output of the second comes when it has ended.
+ */
+async function runTests(folder: string, args: string[], env: NodeJS.ProcessEnv): Promise<Counts> {
+  const serial = quietly("vitest", vitestArguments(folder, "neo4j", ["--project", "neo4j", ...args]), env);
+  const parallel = ["--project", "parallel", ...args];
+  const shown = await show(join(BIN, "vitest"), vitestArguments(folder, "parallel", parallel), env);
+  const counts = [countOf(folder, "parallel", shown)];
+  const { code } = await serial;
+  await report("tests on Neo4j, one file after another", serial);
+  counts.push(countOf(folder, "neo4j", code));
+  return sum(counts);
+}
+
+function vitestArguments(folder: string, name: string, args: string[]): string[] {
+  const reporters = [
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${resultsFile(folder, name)}`,
+  ];
+  // a pattern that names files of one project leaves the other without any
+  return ["run", ...reporters, "--passWithNoTests", ...args];
+}
+
+function resultsFile(folder: string, name: string): string {
+  return join(folder, `results-${name}.json`);
+}
+
+async function runCampaigns(folder: string, args: string[], env: NodeJS.ProcessEnv): Promise<Counts> {
+  const all = vitestArguments(folder, "faults", ["--config", FAULTS_CONFIG, ...args]);
+  return countOf(folder, "faults", await show(join(BIN, "vitest"), all, env));
+}
+
+function countOf(folder: string, name: string, code: number | null): Counts {
+  const results = resultsFile(folder, name);
   const counts = existsSync(results)
     ? count(readFileSync(results, "utf8"))
     : { passed: 0, failed: 1, skipped: 0 };
   // Errors outside of tests, or no tests at all, show in the exit code only.
   if (code !== 0 && counts.failed === 0) counts.failed = 1;
   return counts;
+}
+
+function sum(all: readonly Counts[]): Counts {
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  for (const { passed, failed, skipped } of all) {
+    total.passed += passed;
+    total.failed += failed;
+    total.skipped += skipped;
+  }
+  return total;
 }
 
 interface VitestResults {
