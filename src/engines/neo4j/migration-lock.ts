@@ -13,7 +13,7 @@ import { failure } from "./errors.ts";
 import { historyLost } from "./migration-own.ts";
 
 /** A holder that died frees the lock after this long; one that renews may miss twice. */
-export const LEASE_MS = 10_000;
+const LEASE_MS = 10_000;
 const RENEW_MS = 3_000;
 const POLL_MS = 250;
 /** How often a waiting runner says what it waits for. */

@@ -100,7 +100,7 @@ function refuseOutsideOnly(script: Script, { text, offset }: Statement, format: 
 }
 
 /** The pragma that a statement sets, upper case; undefined: it sets none. */
-export function settingPragma(text: string): string | undefined {
+function settingPragma(text: string): string | undefined {
   const parts: string[] = [];
   for (const { start, end } of significantTokens(text)) {
     parts.push(text.slice(start, end).toUpperCase());

@@ -68,7 +68,7 @@ function beginRead(source: Database.Database): number | null {
 }
 
 /** @throws OpsError `failed` when a folder's file system has no room for a file of this many bytes */
-export async function requireSpace(folder: string, bytes: number): Promise<void> {
+async function requireSpace(folder: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
   if (free >= bytes + RESERVE_BYTES) return;

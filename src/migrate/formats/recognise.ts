@@ -73,7 +73,7 @@ function checkNamed(folder: Folder, reader: FormatReader, { name, version, seq, 
 }
 
 /** One name of each layout, for messages. */
-export function examplesOf(folder: Folder): string {
+function examplesOf(folder: Folder): string {
   const extension = EXTENSIONS[folder.engine];
   return READERS.filter(({ sqlOnly }) => !sqlOnly || extension === "sql")
     .map((reader) => `${reader.format}: ${exampleOf(reader, extension)}`)
