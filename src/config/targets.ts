@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import { type EngineName, usageError } from "../errors.ts";
 import type { Config } from "./load.ts";
 import { redactUrl } from "./redact.ts";
+import type { SettingName } from "./settings.ts";
 import { xdgDirectory } from "./xdg.ts";
 
 /** Where one connection goes. Two targets of one engine are normal; nothing below this reads the environment. */
@@ -45,6 +46,8 @@ export interface Targets {
   sqlite: Target;
   /** PostgreSQL for `init` and `migrate`, where it is another user or another way. */
   migration?: Target;
+  /** What `backup` connects to: other users where those are configured. */
+  backup: { neo4j?: Target; postgres?: Target; redis?: Target };
 }
 
 /** @throws OpsError `usage` for a URL that does not parse or has a scheme the engine does not speak */
@@ -55,14 +58,24 @@ export function targetsOf(config: Config): Targets {
       "the state file needs one of its own",
     );
   }
+  const given = <N extends SettingName>(
+    variable: N,
+    target: (config: Config, variable: N) => Target | undefined,
+  ) => (config.text(variable) ? target(config, variable) : undefined);
+  const neo4j = neo4jTarget(config, "NEO4J_URI");
+  const postgres = postgresTarget(config, "DATABASE_URL");
+  const redis = redisTarget(config, "REDIS_URL");
   return {
-    neo4j: neo4jTarget(config),
-    postgres: postgresTarget(config, "DATABASE_URL"),
-    migration: config.text("MIGRATION_DATABASE_URL")
-      ? postgresTarget(config, "MIGRATION_DATABASE_URL")
-      : undefined,
-    redis: redisTarget(config),
+    neo4j,
+    postgres,
+    redis,
     sqlite: sqliteTarget(dataFile(config)),
+    migration: given("MIGRATION_DATABASE_URL", postgresTarget),
+    backup: {
+      neo4j: given("BACKUP_NEO4J_URI", neo4jTarget) ?? neo4j,
+      postgres: given("BACKUP_DATABASE_URL", postgresTarget) ?? postgres,
+      redis: given("BACKUP_REDIS_URL", redisTarget) ?? redis,
+    },
   };
 }
 
@@ -88,10 +101,10 @@ export function stateFile(config: Config): string {
 
 const NEO4J_SCHEMES = ["bolt", "neo4j", "bolt+s", "neo4j+s", "bolt+ssc", "neo4j+ssc"];
 
-function neo4jTarget(config: Config): Target | undefined {
-  const uri = config.text("NEO4J_URI");
+function neo4jTarget(config: Config, variable: "NEO4J_URI" | "BACKUP_NEO4J_URI"): Target | undefined {
+  const uri = config.text(variable);
   if (uri === undefined) return undefined;
-  const url = parseUrl("NEO4J_URI", uri, NEO4J_SCHEMES);
+  const url = parseUrl(variable, uri, NEO4J_SCHEMES);
   const username = decodeURIComponent(url.username) || config.text("NEO4J_USERNAME")!;
   const password = decodeURIComponent(url.password) || config.text("NEO4J_PASSWORD");
   const database = config.text("NEO4J_DATABASE")!;
@@ -111,7 +124,7 @@ function neo4jTarget(config: Config): Target | undefined {
 
 function postgresTarget(
   config: Config,
-  variable: "DATABASE_URL" | "MIGRATION_DATABASE_URL",
+  variable: "DATABASE_URL" | "MIGRATION_DATABASE_URL" | "BACKUP_DATABASE_URL",
 ): Target | undefined {
   const given = config.text(variable);
   const host = config.text("POSTGRES_HOST");
@@ -142,8 +155,8 @@ function postgresUrl(config: Config, host: string): URL {
   return url;
 }
 
-function redisTarget(config: Config): Target | undefined {
-  const given = config.text("REDIS_URL");
+function redisTarget(config: Config, variable: "REDIS_URL" | "BACKUP_REDIS_URL"): Target | undefined {
+  const given = config.text(variable);
   const host = config.text("REDIS_HOST");
   if (given === undefined && host === undefined) return undefined;
   const url =
@@ -153,7 +166,7 @@ function redisTarget(config: Config): Target | undefined {
           `redis://${host!.includes(":") ? `[${host}]` : host}:${config.text("REDIS_PORT")}`,
           ["redis"],
         )
-      : parseUrl("REDIS_URL", given, ["redis", "rediss"]);
+      : parseUrl(variable, given, ["redis", "rediss"]);
   const password = config.text("REDIS_PASSWORD");
   if (url.password === "" && password !== undefined) url.password = encodeURIComponent(password);
   if (url.pathname === "" || url.pathname === "/") url.pathname = `/${config.text("REDIS_DB")}`;

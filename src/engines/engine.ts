@@ -1,3 +1,5 @@
+import type { BackupOptions, BackupPart, ParseFile } from "../backup/port.ts";
+import type { Call } from "../call.ts";
 import type { Limits, Target } from "../config/targets.ts";
 import type { EngineName } from "../errors.ts";
 import type { Probe } from "../health/port.ts";
@@ -18,6 +20,10 @@ export interface Engine<C extends Connection = Connection> {
   readonly title: string;
   connect(target: Target, limits: Limits): Promise<C>;
   readonly capabilities: {
+    /** The parts that a target has: several databases are several parts. Asks the server only where it must. */
+    backup?(call: Call, connection: C, options: BackupOptions): Promise<BackupPart[]>;
+    /** Reads the files that its parts wrote, without a server. */
+    parseBackup?(): Promise<ParseFile>;
     memory?(connection: C): Promise<MemoryStore>;
     migrations?(connection: C): Promise<MigrationTarget>;
     probe?(connection: C): Promise<Probe>;

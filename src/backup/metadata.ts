@@ -1,0 +1,147 @@
+/** What a set says of itself: `metadata.json` inside of it, and the sidecar `NAME.json` beside it, which has the digest of the whole. */
+import * as v from "valibot";
+import { count, engine, errorCode, milliseconds, nullableText, text, time } from "../contract/common.ts";
+import { OpsError } from "../errors.ts";
+import { FILE_KINDS } from "./port.ts";
+
+export const FORMAT = "opsctl-backup";
+/** Raised when an older opsctl could not read or restore what a newer one wrote. Fields are only ever added. */
+export const FORMAT_VERSION = 1;
+/** In the set's folder. */
+export const METADATA_FILE = "metadata.json";
+
+/** What the archive is: a folder in a compressed tar, a plain folder, or one file of one engine alone. */
+export const CONTAINERS = ["tar.gz", "tar.zst", "dir", "file"] as const;
+export type Container = (typeof CONTAINERS)[number];
+
+/**
+ * How far an archive was looked at, each level holding those before it. `structure`: the entries are those of the metadata. `checksums`: every
+ * byte of every file has its digest. `parse`: every file was read by its engine's rules and holds the counts of the metadata. `drill`: it was
+ * restored.
+ */
+export const LEVELS = ["structure", "checksums", "parse", "drill"] as const;
+export type Level = (typeof LEVELS)[number];
+
+const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+const amounts = v.record(text, count);
+const consistency = v.picklist(["consistent", "fuzzy"]);
+const state = v.picklist(["complete", "incomplete"]);
+const identity = v.record(text, v.nullable(v.union([text, v.number(), v.boolean()])));
+
+export const partSchema = v.object({
+  engine,
+  name: text,
+  source: text,
+  state: v.picklist(["complete", "failed"]),
+  /** Why it failed. */
+  error: v.nullable(v.object({ code: errorCode, message: text })),
+  /** Null: it failed. */
+  consistency: v.nullable(consistency),
+  reason: nullableText,
+  started_at: time,
+  snapshot_at: v.nullable(time),
+  finished_at: time,
+  /** How the engine names what the part shows: snapshot and LSN, replid and offset, bookmarks. */
+  snapshot: identity,
+  server_version: nullableText,
+  tools: v.array(v.object({ name: text, version: text })),
+  counts: amounts,
+  breakdown: amounts,
+  /** Paths in the set. */
+  files: v.array(text),
+  notes: v.array(text),
+});
+export type PartMetadata = v.InferOutput<typeof partSchema>;
+
+export const fileSchema = v.object({
+  path: text,
+  kind: v.picklist(FILE_KINDS),
+  size_bytes: count,
+  sha256,
+});
+export type FileMetadata = v.InferOutput<typeof fileSchema>;
+
+export const metadataSchema = v.object({
+  format: v.literal(FORMAT),
+  format_version: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  id: text,
+  name: text,
+  /** Orders the archives of a folder: clocks go back, this does not. */
+  sequence: count,
+  /** `incomplete`: a part failed. */
+  state,
+  /** Of the weakest part; null when none was copied. */
+  consistency: v.nullable(consistency),
+  /** Between the first and the last snapshot. Null with less than two. */
+  skew_ms: v.nullable(milliseconds),
+  started_at: time,
+  finished_at: time,
+  opsctl_version: text,
+  /** `user@host`. */
+  actor: text,
+  parts: v.array(partSchema),
+  files: v.array(fileSchema),
+});
+export type Metadata = v.InferOutput<typeof metadataSchema>;
+
+export const verifiedSchema = v.object({
+  level: v.picklist(LEVELS),
+  at: time,
+  opsctl_version: text,
+});
+export type Verified = v.InferOutput<typeof verifiedSchema>;
+
+export const sidecarSchema = v.object({
+  format: v.literal(FORMAT),
+  format_version: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  /** Name of the archive, in the sidecar's folder. */
+  file: text,
+  container: v.picklist(CONTAINERS),
+  /** It is encrypted with age: its content cannot be looked at without a key. */
+  encrypted: v.boolean(),
+  /** Of the archive; of a folder, the sum of its files. */
+  size_bytes: count,
+  /** Of the archive; of a folder, that of its `metadata.json`. */
+  sha256,
+  /** The highest level that was reached; null: not looked at yet. */
+  verified: v.nullable(verifiedSchema),
+  /** The last look at it that found damage; null: none, or a later one found none. */
+  damaged: v.nullable(v.object({ at: time, message: text })),
+  metadata: metadataSchema,
+});
+export type Sidecar = v.InferOutput<typeof sidecarSchema>;
+
+/** @throws OpsError `integrity` for what is no metadata, `failed` for that of a newer opsctl */
+export function parseMetadata(content: string, where: string): Metadata {
+  return parse(metadataSchema, content, where);
+}
+
+/** @throws as `parseMetadata` */
+export function parseSidecar(content: string, where: string): Sidecar {
+  return parse(sidecarSchema, content, where);
+}
+
+function parse<T>(schema: v.GenericSchema<unknown, T>, content: string, where: string): T {
+  let json: unknown;
+  try {
+    json = JSON.parse(content);
+  } catch {
+    throw new OpsError({ code: "integrity", message: `${where} is no JSON: it is damaged` });
+  }
+  const { format, format_version: version } = (json ?? {}) as Record<string, unknown>;
+  if (format === FORMAT && typeof version === "number" && version > FORMAT_VERSION) {
+    throw new OpsError({
+      code: "failed",
+      message: `${where} has format version ${version}, and this opsctl knows ${FORMAT_VERSION}`,
+      hint: "use the opsctl that made it, or a newer one",
+    });
+  }
+  const parsed = v.safeParse(schema, json);
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  const field = v.getDotPath(issue) ?? "it";
+  throw new OpsError({
+    code: "integrity",
+    message: `${where}: ${field} is not as it must be: ${issue.message}`,
+  });
+}
