@@ -8,7 +8,7 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build, type Plugin } from "esbuild";
 
-const VENDOR = ["cli-table3", "execa", "ioredis", "neo4j-driver", "pg", "smol-toml"];
+const VENDOR = ["age-encryption", "cli-table3", "execa", "ioredis", "neo4j-driver", "pg", "smol-toml", "tar"];
 /** Its code is bundled too, but it finds its prebuilt library beside its own package. */
 const SQLITE = "better-sqlite3";
 
@@ -55,7 +55,8 @@ const lazyChildProcess: Plugin = {
 const builds = await Promise.all([
   build({
     ...common,
-    entryPoints: { main: "src/main.ts" },
+    // the thread of SQLite backups loads a file of its own
+    entryPoints: { main: "src/main.ts", "sqlite-worker": "src/engines/sqlite/backup-worker.ts" },
     outdir: "dist",
     define: { OPSCTL_VERSION: JSON.stringify(version), "import.meta.dirname": "__dirname" },
     plugins: [separateVendors, lazyChildProcess],

@@ -1,4 +1,9 @@
-import type { Call } from "./call.ts";
+import { dirname, join } from "node:path";
+import { failedPart } from "./backup/failed-part.ts";
+import { partNames } from "./backup/names.ts";
+import type { BackupOptions, BackupPart, Catalogue, ParseFile, RunLock } from "./backup/port.ts";
+import { LOCK_FILE, makeFolder } from "./backup/work.ts";
+import { type Call, throwIfAborted } from "./call.ts";
 import type { Config } from "./config/load.ts";
 import {
   dataFile,
@@ -92,6 +97,71 @@ export class App {
   async probe(target: Target): Promise<Probe> {
     const { engine, connection } = await this.open(target);
     return engine.capabilities.probe!(connection);
+  }
+
+  /**
+   * The parts of an engine's target. An engine that does not answer even now is a part that fails.
+   * @param files SQLite: which, absolute
+   */
+  async backupParts(
+    call: Call,
+    name: EngineName,
+    options: BackupOptions,
+    files: readonly string[],
+  ): Promise<BackupPart[]> {
+    if (name !== "sqlite") return this.#partsOf(call, this.targets.backup[name]!, options);
+    const names = partNames(files);
+    const parts = files.map((path, at) =>
+      this.#partsOf(call, this.#sqliteFile(path), { ...options, sqlite: { name: names[at] } }),
+    );
+    return (await Promise.all(parts)).flat();
+  }
+
+  async #partsOf(call: Call, target: Target, options: BackupOptions): Promise<BackupPart[]> {
+    try {
+      const { engine, connection } = await this.open(target);
+      return await engine.capabilities.backup!(call, connection, options);
+    } catch (error) {
+      throwIfAborted(call);
+      return [failedPart(target.engine, target.database ?? target.shown, target.shown, error)];
+    }
+  }
+
+  /** Reads an engine's files of a set. */
+  async backupParser(name: EngineName): Promise<ParseFile> {
+    return (await ENGINES[name]()).capabilities.parseBackup!();
+  }
+
+  /** The text that makes a user for backups. */
+  async backupGrants(name: EngineName): Promise<string> {
+    const databases = this.config.text("OPSCTL_BACKUP_DATABASES")?.split(",") ?? [];
+    return (await (await ENGINES[name]()).capabilities.backupGrants?.(this.targets[name], databases)) ?? "";
+  }
+
+  /** Held by whoever writes or removes archives of a folder. @throws OpsError `locked` */
+  async backupLock(call: Call, folder: string): Promise<RunLock> {
+    const { acquireLock } = await import("./engines/sqlite/lock-file.ts");
+    return acquireLock(join(folder, LOCK_FILE), call.actor);
+  }
+
+  /** Held by whoever writes a single file, wherever that is. @throws OpsError `locked` */
+  async hostLock(call: Call): Promise<RunLock> {
+    const { acquireLock } = await import("./engines/sqlite/lock-file.ts");
+    const folder = dirname(this.stateFile);
+    await makeFolder(folder);
+    return acquireLock(join(folder, LOCK_FILE), call.actor);
+  }
+
+  /** The archives that this host made. */
+  async catalogue(): Promise<Catalogue> {
+    const { connection } = await this.open(sqliteTarget(this.stateFile));
+    const { sqliteCatalogue } = await import("./engines/sqlite/catalogue.ts");
+    return sqliteCatalogue(connection as Parameters<typeof sqliteCatalogue>[0]);
+  }
+
+  /** A file of another program is opened as it is. */
+  #sqliteFile(path: string): Target {
+    return path === this.dataFile ? this.targets.sqlite : { ...sqliteTarget(path), foreign: true };
   }
 
   /** The stores of the memory: the configured servers through the journal, or the embedded file. */

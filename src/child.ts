@@ -105,6 +105,7 @@ function toolError(
       ? `${file} cannot be run: it is not on PATH`
       : `${file} ${ended}${said ? `: ${said}` : ""}`,
     ...(hint === undefined ? {} : { hint }),
+    cause: stderr,
   });
 }
 

@@ -24,6 +24,16 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/migrate.ts"),
   },
   {
+    name: "backup",
+    summary: "make, list and verify archives of all databases",
+    load: () => import("./commands/backup.ts"),
+  },
+  {
+    name: "cleanup",
+    summary: "remove old archives, as the policy says",
+    load: () => import("./commands/cleanup.ts"),
+  },
+  {
     name: "register-agent",
     summary: "register an agent, or update it",
     load: () => import("./commands/register-agent.ts"),

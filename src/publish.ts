@@ -28,8 +28,8 @@ export async function publish(
   await flush(dirname(path));
 }
 
-/** Of a folder: its names. */
-async function flush(path: string): Promise<void> {
+/** Makes what was written survive a power cut; of a folder, its names. */
+export async function flush(path: string): Promise<void> {
   const handle = await open(path, "r");
   try {
     await handle.sync();

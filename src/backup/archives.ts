@@ -25,6 +25,8 @@ export interface Archive {
   size_bytes: number;
   /** Null: there is none (the run that made it was killed at its end, or it came from elsewhere), or it cannot be read (`problem`). */
   sidecar: Sidecar | null;
+  /** Only its sidecar is there. */
+  isMissing: boolean;
   /** What is wrong at first sight: unreadable sidecar, missing archive, other size. Null: nothing. */
   problem: string | null;
 }
@@ -97,6 +99,9 @@ export async function readArchive(path: string, known?: Container): Promise<Arch
   const container = kind?.container ?? sidecar?.container ?? known ?? (stats?.isDirectory() ? "dir" : "file");
   const size = container === "dir" ? (sidecar?.size_bytes ?? 0) : (stats?.size ?? 0);
   if (stats === undefined) problem ??= "the archive is missing, only its sidecar is there";
+  // of another ending; both may have been renamed together
+  else if (sidecar && kind && (sidecar.container !== kind.container || sidecar.encrypted !== kind.encrypted))
+    problem ??= `its sidecar is that of ${sidecar.file}`;
   else if (sidecar && sidecar.size_bytes !== size)
     problem ??= `it has ${size} bytes, and its sidecar says ${sidecar.size_bytes}`;
   return {
@@ -106,6 +111,7 @@ export async function readArchive(path: string, known?: Container): Promise<Arch
     encrypted: kind?.encrypted ?? sidecar?.encrypted ?? false,
     size_bytes: size,
     sidecar,
+    isMissing: stats === undefined,
     problem,
   };
 }
@@ -133,9 +139,9 @@ export function isGood({ sidecar, problem }: Archive): boolean {
   );
 }
 
-/** The newest one that is good; undefined: none is. */
+/** The newest set that is good; undefined: none is. A single file holds one engine, and is replaced by the next. */
 export function latest(archives: readonly Archive[]): Archive | undefined {
-  return archives.filter(isGood).at(-1);
+  return archives.filter((archive) => isGood(archive) && archive.container !== "file").at(-1);
 }
 
 /**

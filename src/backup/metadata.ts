@@ -105,8 +105,8 @@ export const sidecarSchema = v.object({
   sha256,
   /** The highest level that was reached; null: not looked at yet. */
   verified: v.nullable(verifiedSchema),
-  /** The last look at it that found damage; null: none, or a later one found none. */
-  damaged: v.nullable(v.object({ at: time, message: text })),
+  /** The last look at it that found damage, and how close it was; null: none, or a later one of that level found none. */
+  damaged: v.nullable(v.object({ at: time, level: v.picklist(LEVELS), message: text })),
   metadata: metadataSchema,
 });
 export type Sidecar = v.InferOutput<typeof sidecarSchema>;

@@ -1,5 +1,6 @@
 import type { Call } from "../call.ts";
 import type { EngineName } from "../errors.ts";
+import { sha256 } from "../hash.ts";
 
 /** What a file of a set is: says how it is verified and restored. */
 export const FILE_KINDS = [
@@ -128,6 +129,10 @@ export interface BackupOptions {
     /** `auto`: as a replica, and by SCAN and DUMP where the server refuses that. */
     method: "auto" | "psync" | "scan";
   };
+  sqlite?: {
+    /** Of the part, where another file of the run has the same base name. */
+    name?: string | undefined;
+  };
 }
 
 /** A file of a set that is to be parsed. */
@@ -178,7 +183,13 @@ export interface CatalogueEntry {
   state: "complete" | "incomplete";
 }
 
-/** A name as a file name that every file system takes: what is not a letter, digit, dot, dash or underscore is percent-encoded. */
+/** Longest file name of `fileName`: with an ending it fits the name field of a tar header, which has 100 bytes. */
+const MAX_NAME = 80;
+
+/**
+ * A name as a file name that every file system and tar take: what is not a letter, digit, dot, dash or underscore is percent-encoded, and what is
+ * too long ends with a digest of it.
+ */
 export function fileName(name: string): string {
   const encoded = [...Buffer.from(name, "utf8")]
     .map((byte) => {
@@ -186,5 +197,6 @@ export function fileName(name: string): string {
       return /[A-Za-z0-9._-]/.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
     })
     .join("");
-  return encoded.replace(/^\./, "%2E");
+  const safe = encoded.replace(/^\./, "%2E");
+  return safe.length <= MAX_NAME ? safe : `${safe.slice(0, MAX_NAME - 17)}-${sha256(name).slice(0, 16)}`;
 }

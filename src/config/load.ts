@@ -97,8 +97,8 @@ async function resolveSetting(
   return { setting, value: setting.default, source: setting.default === undefined ? "unset" : "default" };
 }
 
-function checkValue({ name, type, min, max }: Setting, value: string, label: string): void {
-  if (/[\0\r\n]/.test(value))
+function checkValue({ name, type, min, max, lines }: Setting, value: string, label: string): void {
+  if ((lines ? /\0/ : /[\0\r\n]/).test(value))
     throw usageError(`${name} (${label}) holds a line break or NUL byte`, "remove it");
   if (type === "integer") {
     const number = Number(value);

@@ -23,15 +23,16 @@ export async function valueFrom(
   }
   const form = given[0];
   if (form === undefined) return undefined;
-  if (form === setting.name) return { text: values[form]!, label };
-  if (form.endsWith("_FILE"))
-    return { text: readSecretFile(form, values[form]!), label: `${label}, ${form}` };
-  if (!mayRunCommands) {
+  const isCommand = form === setting.name ? setting.runs === true : form.endsWith("_COMMAND");
+  if (isCommand && !mayRunCommands) {
     throw usageError(
       `${form}: a file found in the working directory may not run a command`,
       `name the file by --config or OPSCTL_CONFIG, or set ${form} in the environment`,
     );
   }
+  if (form === setting.name) return { text: values[form]!, label };
+  if (form.endsWith("_FILE"))
+    return { text: readSecretFile(form, values[form]!), label: `${label}, ${form}` };
   return { text: await runSecretCommand(form, values[form]!, signal), label: `${label}, ${form}` };
 }
 

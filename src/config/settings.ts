@@ -10,6 +10,10 @@ export interface Setting {
   default?: string;
   /** `value`: the whole value is secret. `url`: user info and secret parameters in it are. Both take `_FILE` and `_COMMAND`. */
   secret?: "value" | "url";
+  /** It may have several lines, as a file of keys has. */
+  lines?: true;
+  /** Its value is a command that is run: never taken from a file that was found in the working directory. */
+  runs?: true;
   engine?: EngineName;
   min?: number;
   max?: number;
@@ -201,11 +205,13 @@ export const SETTINGS = [
   {
     name: "OPSCTL_BACKUP_BEFORE",
     type: "text",
+    runs: true,
     doc: "command to run before a backup; when it fails, there is no backup",
   },
   {
     name: "OPSCTL_BACKUP_AFTER",
     type: "text",
+    runs: true,
     doc: "command to run after a backup, with its outcome in OPSCTL_BACKUP_… variables",
   },
   {
@@ -238,18 +244,27 @@ export const SETTINGS = [
     name: "OPSCTL_BACKUP_IDENTITY",
     type: "text",
     secret: "value",
+    lines: true,
     doc: "age identity (AGE-SECRET-KEY-1…) that opens encrypted archives",
   },
   {
     name: "OPSCTL_NEO4J_STOP",
     type: "text",
+    runs: true,
     engine: "neo4j",
     doc: "command that stops Neo4j, for --neo4j-method dump",
   },
-  { name: "OPSCTL_NEO4J_START", type: "text", engine: "neo4j", doc: "command that starts Neo4j again" },
+  {
+    name: "OPSCTL_NEO4J_START",
+    type: "text",
+    runs: true,
+    engine: "neo4j",
+    doc: "command that starts Neo4j again",
+  },
   {
     name: "OPSCTL_NEO4J_ADMIN",
     type: "text",
+    runs: true,
     engine: "neo4j",
     default: "neo4j-admin",
     doc: "how neo4j-admin is called here",

@@ -1,4 +1,8 @@
 import type { GenericSchema } from "valibot";
+import * as backup from "./backup.ts";
+import * as archives from "./backup-list.ts";
+import { backupSchedule } from "./backup-schedule.ts";
+import { verifiedBackups } from "./backup-verify.ts";
 import * as memory from "./memory.ts";
 import * as migrate from "./migrate.ts";
 import * as operations from "./operations.ts";
@@ -30,6 +34,14 @@ export const CONTRACTS: Readonly<Record<string, GenericSchema>> = {
   "migrate baseline": migrate.baselined,
   "migrate repair": migrate.repaired,
   "migrate dump": migrate.dumped,
+  backup: backup.madeBackup,
+  "backup list": archives.backupList,
+  "backup show": archives.shownBackup,
+  "backup verify": verifiedBackups,
+  "backup diff": archives.backupDiff,
+  "backup grants": backup.backupGrants,
+  "backup schedule": backupSchedule,
+  cleanup: archives.cleanedUp,
   stats: operations.stats,
   health: operations.health,
   queue: operations.queue,

@@ -22,6 +22,11 @@ export interface Engine<C extends Connection = Connection> {
   readonly capabilities: {
     /** The parts that a target has: several databases are several parts. Asks the server only where it must. */
     backup?(call: Call, connection: C, options: BackupOptions): Promise<BackupPart[]>;
+    /**
+     * What an administrator runs, so that a user exists who may do no more than back up.
+     * @param target undefined: none is configured, the text has a name to replace
+     */
+    backupGrants?(target: Target | undefined, databases: readonly string[]): Promise<string>;
     /** Reads the files that its parts wrote, without a server. */
     parseBackup?(): Promise<ParseFile>;
     memory?(connection: C): Promise<MemoryStore>;

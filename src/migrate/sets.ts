@@ -119,11 +119,17 @@ export const SHIPPED_SETS: readonly ShippedSet[] = [
   {
     engine: "sqlite",
     set: "state",
-    schemaVersion: "v1.0.0",
-    latest: 1,
-    title: "journal of writes on their way to servers",
+    schemaVersion: "v1.1.0",
+    latest: 2,
+    title: "journal of writes on their way to servers, archives that were made here",
     isDefault: true,
-    owns: ["opsctl_journal", "opsctl_journal_targets", "opsctl_journal_clock"],
+    owns: [
+      "opsctl_journal",
+      "opsctl_journal_targets",
+      "opsctl_journal_clock",
+      "opsctl_archives",
+      "opsctl_archive_sequence",
+    ],
     ofState: true,
   },
 ];

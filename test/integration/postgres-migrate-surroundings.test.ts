@@ -179,7 +179,7 @@ describe("the schema as text", () => {
         'case "$1" in --version) echo "pg_dump (PostgreSQL) 99.1" ;; *) echo "first" >&2; echo "it broke: $*" >&2; exit 1 ;; esac',
       );
       const broken = await failure(bench.target.dump!(testCall()));
-      expect(broken.message).toContain("pg_dump failed: it broke: --schema-only");
+      expect(broken.message).toContain("pg_dump ended with code 1: it broke: --schema-only");
       expect(`${broken.message}${broken.hint}`).not.toContain(new URL(bench.url).password);
       process.env.PATH = dir;
       rmSync(join(dir, "pg_dump"));

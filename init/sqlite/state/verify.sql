@@ -1,3 +1,4 @@
--- opsctl set "state": writes that wait for a server, one for each server.
+-- opsctl set "state": writes that wait for a server, one for each server; archives that this host made.
 
-SELECT count(*) AS queued FROM opsctl_journal_targets;
+SELECT (SELECT count(*) FROM opsctl_journal_targets) AS queued,
+  (SELECT count(*) FROM opsctl_archives) AS archives;

@@ -1,11 +1,16 @@
 import type { Engine } from "../engine.ts";
+import type { Origin } from "./bolt.ts";
 import { connectNeo4j, type Neo4jConnection } from "./connect.ts";
 
-export const neo4j: Engine<Neo4jConnection> = {
+/** A backup makes connections of its own to where this one goes. */
+export const neo4j: Engine<Neo4jConnection & Origin> = {
   name: "neo4j",
   title: "Neo4j",
-  connect: async (target, limits) => connectNeo4j(target, limits),
+  connect: async (target, limits) => Object.assign(connectNeo4j(target, limits), { target, limits }),
   capabilities: {
+    backup: async (call, connection, options) =>
+      (await import("./backup.ts")).neo4jParts(call, connection, options),
+    parseBackup: async () => (await import("./backup-parse.ts")).parseNeo4jFile,
     memory: async (connection) => (await import("./memory.ts")).neo4jMemory(connection),
     migrations: async (connection) => (await import("./migrations.ts")).neo4jMigrations(connection),
     probe: async (connection) => (await import("./probe.ts")).neo4jProbe(connection),

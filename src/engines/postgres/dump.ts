@@ -1,7 +1,7 @@
 /** The schema as text, by pg_dump. */
-import { execa } from "execa";
-import { abortError, type Call } from "../../call.ts";
-import { OpsError } from "../../errors.ts";
+import type { Call } from "../../call.ts";
+import { readTool } from "../../child.ts";
+import { requireTools, toolOptions } from "./client-tools.ts";
 import type { PostgresConnection } from "./connect.ts";
 
 const ARGUMENTS = [
@@ -22,9 +22,9 @@ export async function dumpSchema(connection: PostgresConnection, call: Call): Pr
     call,
     "SELECT current_setting('server_version_num')::int / 10000 AS version",
   );
-  await requireVersion(connection, call, rows[0]!.version);
-  const { stdout } = await pgDump(connection, call, ARGUMENTS);
-  return withoutNoise(stdout);
+  await requireTools(call, ["pg_dump"], rows[0]!.version, connection.where.address);
+  const options = { ...toolOptions(connection.environment()), maxBytes: MAX_BYTES };
+  return withoutNoise(await readTool(call, "pg_dump", ARGUMENTS, options));
 }
 
 function withoutNoise(text: string): string {
@@ -35,40 +35,4 @@ function withoutNoise(text: string): string {
     .split("\n")
     .filter((line) => !noise.has(line));
   return `${kept.join("\n").trim()}\n`;
-}
-
-/** pg_dump refuses a server that is newer than itself; its message names neither what to install nor which one was found. */
-async function requireVersion(connection: PostgresConnection, call: Call, server: number): Promise<void> {
-  const { stdout } = await pgDump(connection, call, ["--version"]);
-  const own = Number(/\(PostgreSQL\) (\d+)/.exec(stdout)?.[1] ?? 0);
-  if (own >= server) return;
-  throw new OpsError({
-    code: "failed",
-    engine: "postgres",
-    message: `pg_dump is version ${own}, and the server at ${connection.where.address} is version ${server}`,
-    hint: `install the client programs of PostgreSQL ${server} and put them first on PATH`,
-  });
-}
-
-async function pgDump(connection: PostgresConnection, call: Call, args: readonly string[]) {
-  const result = await execa("pg_dump", args, {
-    // the password travels by environment
-    env: { LC_ALL: "C", ...connection.environment() },
-    stdin: "ignore",
-    cancelSignal: call.signal,
-    maxBuffer: MAX_BYTES,
-    reject: false,
-    stripFinalNewline: false,
-  });
-  if (call.signal.aborted) throw abortError(call.signal.reason);
-  if (!result.failed) return result;
-  const isMissing = result.exitCode === undefined;
-  throw new OpsError({
-    code: "failed",
-    engine: "postgres",
-    message: isMissing
-      ? "pg_dump cannot be run: it is not on PATH"
-      : `pg_dump failed: ${result.stderr.trim().split("\n").at(-1)}`,
-    hint: "install the client programs of PostgreSQL (Debian: postgresql-client) and put them on PATH",
-  });
 }

@@ -6,6 +6,13 @@ export const postgres: Engine<PostgresConnection> = {
   title: "PostgreSQL",
   connect: connectPostgres,
   capabilities: {
+    backup: async (call, connection, options) =>
+      (await import("./backup.ts")).postgresBackup(call, connection, options),
+    backupGrants: async (target, databases) => {
+      const { postgresGrants } = await import("./backup-grants.ts");
+      return postgresGrants([...new Set([target?.database ?? "app", ...databases])]);
+    },
+    parseBackup: async () => (await import("./backup-parse.ts")).parsePostgresFile,
     memory: async (connection) => (await import("./memory.ts")).postgresMemory(connection),
     migrations: async (connection) => (await import("./migrations.ts")).postgresMigrations(connection),
     probe: async (connection) => (await import("./probe.ts")).postgresProbe(connection),

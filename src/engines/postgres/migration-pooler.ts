@@ -6,8 +6,14 @@ import type { LentSession, Session } from "./session.ts";
 /** How often two sessions are asked in turn who answers them. */
 const ROUNDS = 5;
 
+/** Why one needs a session, and the setting that leads around the pooler. */
+export interface SessionNeed {
+  reason: string;
+  setting: "MIGRATION_DATABASE_URL" | "BACKUP_DATABASE_URL";
+}
+
 /**
- * Refuses a pooler that lends a backend for one transaction: a lock of a session would be anybody's there, and stay behind
+ * Refuses a pooler that lends a backend for one transaction: a lock or a setting of a session would be anybody's there, and stay behind
  * (PgBouncer #945, #102). The greeting tells a pooler from a server: it names no backend. One backend that answers two clients, or two that
  * answer one, tell its mode.
  * @throws OpsError `failed`
@@ -16,6 +22,7 @@ export async function refuseTransactionPooler(
   server: PostgresConnection,
   call: Call,
   session: Session,
+  { reason, setting }: SessionNeed,
 ): Promise<void> {
   try {
     const backend = await backendOf(session);
@@ -27,8 +34,8 @@ export async function refuseTransactionPooler(
   throw new OpsError({
     code: "failed",
     engine: "postgres",
-    message: `PostgreSQL at ${server.where.address} is behind a pooler that lends its backends for one transaction: a migration lock protects nothing there`,
-    hint: "set MIGRATION_DATABASE_URL to the server itself, or to the pooler in session mode",
+    message: `PostgreSQL at ${server.where.address} is behind a pooler that lends its backends for one transaction: ${reason}`,
+    hint: `set ${setting} to the server itself, or to the pooler in session mode`,
   });
 }
 

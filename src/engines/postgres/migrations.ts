@@ -7,7 +7,7 @@ import { prepareExtensions, unavailableReason } from "./extensions.ts";
 import { checkScript } from "./migration-check.ts";
 import { type Ask, ensureHistory, readHistory, writeRows } from "./migration-history.ts";
 import { type Held, withMigrationLock } from "./migration-lock.ts";
-import { refuseTransactionPooler } from "./migration-pooler.ts";
+import { refuseTransactionPooler, type SessionNeed } from "./migration-pooler.ts";
 import { runSteps } from "./migration-steps.ts";
 import { occupantsOf, peerHistoryOf } from "./migration-surroundings.ts";
 import { runInTransaction } from "./migration-transaction.ts";
@@ -15,6 +15,11 @@ import type { LentSession } from "./session.ts";
 import { piecesOf, splitSql } from "./split.ts";
 import { isRepeatable, runsOutsideTransaction } from "./statement-kind.ts";
 import { countSet } from "./verify.ts";
+
+const NEED: SessionNeed = {
+  reason: "a migration lock protects nothing there",
+  setting: "MIGRATION_DATABASE_URL",
+};
 
 export function postgresMigrations(connection: PostgresConnection): MigrationTarget {
   // limits on statements are the files' own business here, and a pooler would refuse them in the greeting
@@ -25,7 +30,7 @@ export function postgresMigrations(connection: PostgresConnection): MigrationTar
   /** Asks over the session that holds the lock, where there is one: a pool of one connection has no second. */
   const asker = (call: Call): Ask => held?.keeper.ask ?? ((text, params) => server.query(call, text, params));
   const refusePooler = async (call: Call, session: LentSession) => {
-    if (!isOwnBackend) await refuseTransactionPooler(server, call, session);
+    if (!isOwnBackend) await refuseTransactionPooler(server, call, session, NEED);
     isOwnBackend = true;
   };
   const holder = (): Held => {

@@ -1,4 +1,4 @@
-/** The copy of a file that is kept before a migration changes it. */
+/** Copying a file's pages as of one moment; and the copy that is kept before a migration changes a file. */
 import { existsSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -11,7 +11,7 @@ import { fileError, messageOf, sqliteError } from "./errors.ts";
 import { BUSY_SLICE_MS } from "./open.ts";
 
 /** Bytes copied between two looks at the signal. */
-const SLICE_BYTES = 32 * 1024 * 1024;
+const SLICE_BYTES = 8 * 1024 * 1024;
 /** Left free beside the copy: the migration itself needs room. */
 const RESERVE_BYTES = 1024 * 1024;
 
@@ -35,7 +35,13 @@ export async function copyFile(
     if (bytes === null) return null;
     await requireSpace(dirname(path), bytes);
     const copy = nameOfCopy(path, before, new Date());
-    await publish(copy, statSync(path).mode & 0o777, (partial) => copyPages(call, source, path, partial));
+    const label = `copy of ${basename(path)}`;
+    await publish(copy, statSync(path).mode & 0o777, (partial) =>
+      copyPages(source, partial, (done, total) => {
+        throwIfAborted(call);
+        call.progress({ label, done, total, unit: "bytes" });
+      }),
+    );
     return copy;
   } catch (error) {
     throw copyError(error, path);
@@ -102,23 +108,21 @@ function removePartials(path: string): void {
   }
 }
 
-async function copyPages(
-  call: Call,
+/**
+ * Copies all pages with the backup API, in slices. Inside a read transaction of `source` the copy shows one moment and never starts over;
+ * without one it starts over whenever somebody writes (measured: 4,163 times in 10 s, and not finished).
+ * @param to a file that is empty, or not there
+ * @param onSlice after each slice, with bytes; what it throws ends the copy
+ */
+export async function copyPages(
   source: Database.Database,
-  path: string,
-  partial: string,
+  to: string,
+  onSlice: (done: number, total: number) => void,
 ): Promise<void> {
   const pageSize = source.pragma("page_size", { simple: true }) as number;
-  await source.backup(partial, {
+  await source.backup(to, {
     progress({ totalPages, remainingPages }) {
-      throwIfAborted(call);
-      const done = (totalPages - remainingPages) * pageSize;
-      call.progress({
-        label: `copy of ${basename(path)}`,
-        done,
-        total: totalPages * pageSize,
-        unit: "bytes",
-      });
+      onSlice((totalPages - remainingPages) * pageSize, totalPages * pageSize);
       return Math.ceil(SLICE_BYTES / pageSize);
     },
   });

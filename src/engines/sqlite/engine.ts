@@ -6,6 +6,9 @@ export const sqlite: Engine<SqliteConnection> = {
   title: "SQLite",
   connect: connectSqlite,
   capabilities: {
+    backup: async (_call, connection, { sqlite }) =>
+      (await import("./backup.ts")).sqliteBackup(connection, sqlite?.name),
+    parseBackup: async () => (await import("./backup-parse.ts")).parseSqlite,
     memory: async (connection) => (await import("./memory.ts")).sqliteMemory(connection),
     migrations: async (connection) => (await import("./migrations.ts")).sqliteMigrations(connection),
     probe: async (connection) => (await import("./probe.ts")).sqliteProbe(connection),

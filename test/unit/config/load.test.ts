@@ -119,6 +119,32 @@ describe("secrets", () => {
     });
   });
 
+  describe.each([
+    "OPSCTL_BACKUP_BEFORE",
+    "OPSCTL_BACKUP_AFTER",
+    "OPSCTL_NEO4J_STOP",
+    "OPSCTL_NEO4J_START",
+    "OPSCTL_NEO4J_ADMIN",
+  ] as const)("%s is a command, too", (name) => {
+    test.each(["opsctl.toml", ".env"])("and refused in a %s that was found", async (file) => {
+      write("opsctl.toml", "[default]\n");
+      write(file, file === ".env" ? `${name}=rm -rf x\n` : `[default]\n${name} = "rm -rf x"\n`);
+      await expect(load()).rejects.toMatchObject({
+        code: "usage",
+        message: `${name}: a file found in the working directory may not run a command`,
+        hint: expect.stringContaining("--config"),
+      });
+      expect(await value(name, { [name]: "mine" })).toEqual(["mine", "environment"]);
+    });
+
+    test("and taken from a file that was named, and from the user's own", async () => {
+      write("named.toml", `[default]\n${name} = "of-named"\n`);
+      expect((await load({}, { config: "named.toml" })).text(name)).toBe("of-named");
+      write("../.config/opsctl/opsctl.toml", `[default]\n${name} = "of-xdg"\n`);
+      expect((await load()).text(name)).toBe("of-xdg");
+    });
+  });
+
   test("X_COMMAND in the user's own XDG file runs", async () => {
     write("../.config/opsctl/opsctl.toml", '[default]\nREDIS_PASSWORD_COMMAND = "echo hunter22"\n');
     expect((await load()).text("REDIS_PASSWORD")).toBe("hunter22");
@@ -150,6 +176,7 @@ describe("targets", () => {
   test("nothing configured: the embedded file, in the XDG directories", async () => {
     const config = await load();
     expect(targetsOf(config)).toEqual({
+      backup: {},
       neo4j: undefined,
       postgres: undefined,
       redis: undefined,

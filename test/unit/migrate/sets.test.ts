@@ -70,6 +70,8 @@ describe("shipped sets", () => {
         "sha256:a4b1241fd6a94165fa31781dd3227f81847b41deca3320c80db3153681b90597",
       "sqlite/state/V001-state-up.sql":
         "sha256:d3862d38fe42ac4a628e0470ea6dd3efcdf69f6656021949899604660a2bc69d",
+      "sqlite/state/V002-archives-up.sql":
+        "sha256:0af43c5b4629f4e1d54c42183f9fdbb4caf53af2a2ee7d61c752134edc00571e",
     });
   });
 

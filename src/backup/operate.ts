@@ -1,0 +1,158 @@
+/** A backup as an operator means it: announced, made, looked at again, and followed by what the policy removes. */
+import type { Call } from "../call.ts";
+import { OpsError, toOpsError } from "../errors.ts";
+import { type Archive, isGood, listArchives, readArchive } from "./archives.ts";
+import { shrinkWarnings } from "./changes.ts";
+import { runHook } from "./hooks.ts";
+import type { Level, Sidecar } from "./metadata.ts";
+import { ping } from "./ping.ts";
+import type { RunLock } from "./port.ts";
+import { type Applied, applyRetention, planRetention, type RetentionPolicy } from "./retention.ts";
+import { type RunOptions, type RunResult, runBackup } from "./run.ts";
+import { type VerifyTools, verifyArchive } from "./verify.ts";
+import { sweepWork } from "./work.ts";
+
+const LAST_WORDS_MS = 5_000;
+
+export interface Operation {
+  run: RunOptions;
+  lock(): Promise<RunLock>;
+  verify: { level: Exclude<Level, "drill">; tools: VerifyTools };
+  /** Undefined: nothing is removed. */
+  retention: RetentionPolicy | undefined;
+  /** Of all that is configured: an engine that is gone is worth a warning. */
+  isEverything: boolean;
+  /** Per cent by which size or counts may fall. */
+  shrinkPercent: number;
+  hooks: { before?: string | undefined; after?: string | undefined };
+  pings: { start?: string | undefined; success?: string | undefined; failure?: string | undefined };
+}
+
+export interface Operated extends RunResult {
+  archive: Archive;
+  sidecar: Sidecar;
+  /** What the verification found. */
+  damage: OpsError | undefined;
+  warnings: string[];
+  /** Names of archives that the policy removed. */
+  removed: string[];
+  /** The hook afterwards failed: a copy elsewhere may be missing. */
+  hookFailure: OpsError | undefined;
+}
+
+/** @throws OpsError when nothing was published: of the run, `locked`, or of the hook before it */
+export async function operate(call: Call, operation: Operation): Promise<Operated> {
+  const { pings } = operation;
+  const lock = await operation.lock();
+  try {
+    await announce(call, pings.start);
+    const result = await hooked(call, operation);
+    const isFine = result.sidecar.metadata.state === "complete" && !result.damage && !result.hookFailure;
+    await announce(call, isFine ? pings.success : pings.failure, summary(result));
+    return result;
+  } catch (error) {
+    // also after a signal: whoever waits for the ping learns that this run made nothing
+    await announce(
+      { ...call, signal: new AbortController().signal },
+      pings.failure,
+      toOpsError(error).message,
+    );
+    throw error;
+  } finally {
+    await lock.release();
+  }
+}
+
+/** After a signal or the deadline there is still something to say, but not for long. */
+function lastWords(call: Call): Call {
+  return call.signal.aborted ? { ...call, signal: AbortSignal.timeout(LAST_WORDS_MS) } : call;
+}
+
+async function announce(call: Call, url: string | undefined, body?: string): Promise<void> {
+  if (url !== undefined) await ping(call, url, body);
+}
+
+function summary({ sidecar, damage, hookFailure }: Operated): string {
+  const { metadata } = sidecar;
+  const failed = metadata.parts
+    .filter(({ error }) => error)
+    .map(({ engine, error }) => `${engine}: ${error!.message}`);
+  return [
+    `${sidecar.file} ${metadata.state}`,
+    ...failed,
+    ...[damage, hookFailure].flatMap((failure) => failure?.message ?? []),
+  ].join("\n");
+}
+
+async function hooked(call: Call, operation: Operation): Promise<Operated> {
+  const { hooks } = operation;
+  if (hooks.before !== undefined) await runHook(call, "OPSCTL_BACKUP_BEFORE", hooks.before, {});
+  let result: Operated;
+  try {
+    result = await work(call, operation);
+  } catch (error) {
+    // the hook before may have stopped something: the one after always runs
+    if (hooks.after !== undefined)
+      await runHook(lastWords(call), "OPSCTL_BACKUP_AFTER", hooks.after, outcome("failed", undefined)).catch(
+        (second: unknown) => call.log("WARNING", toOpsError(second).message),
+      );
+    throw error;
+  }
+  if (hooks.after === undefined) return result;
+  try {
+    const state = result.damage ? "damaged" : result.sidecar.metadata.state;
+    await runHook(call, "OPSCTL_BACKUP_AFTER", hooks.after, outcome(state, result.archive));
+    return result;
+  } catch (error) {
+    const hookFailure = toOpsError(error);
+    return { ...result, hookFailure, warnings: [...result.warnings, hookFailure.message] };
+  }
+}
+
+function outcome(state: string, archive: Archive | undefined): Record<string, string> {
+  return {
+    OPSCTL_BACKUP_STATE: state,
+    ...(archive ? { OPSCTL_BACKUP_NAME: archive.name, OPSCTL_BACKUP_PATH: archive.path } : {}),
+  };
+}
+
+async function work(call: Call, operation: Operation): Promise<Operated> {
+  const { run, verify, retention, shrinkPercent } = operation;
+  const { folder } = run;
+  await sweepWork(folder, run.container === "file" ? run.name : undefined);
+  const before = (await listArchives(folder)).filter(isGood);
+  const result = await runBackup(call, run);
+  const { damage, archive } = await look(call, result.archive, verify);
+  const sidecar = archive.sidecar ?? result.sidecar;
+  const warnings = shrinkWarnings(before, sidecar, shrinkPercent, operation.isEverything);
+  const { removed, failed } = retention && isGood(archive) ? await retain(call, folder, retention) : NOTHING;
+  return {
+    ...result,
+    archive,
+    sidecar,
+    damage,
+    warnings: [...warnings, ...failed.map(({ error }) => error.message)],
+    removed: removed.map(({ name }) => name),
+    hookFailure: undefined,
+  };
+}
+
+/** Reads back what was published: what is on the disk counts, not what was sent there. */
+async function look(call: Call, archive: Archive, { level, tools }: Operation["verify"]) {
+  const { problems } = await verifyArchive(call, archive, level, tools);
+  const [first] = problems;
+  const damage = first
+    ? new OpsError({
+        code: "integrity",
+        message: `${archive.path} was written, and reads back damaged: ${first.path}: ${first.message}`,
+        hint: "check the disk; the archive is kept, and counts as damaged",
+      })
+    : undefined;
+  return { damage, archive: await readArchive(archive.path) };
+}
+
+const NOTHING: Applied = { removed: [], failed: [] };
+
+async function retain(call: Call, folder: string, policy: RetentionPolicy): Promise<Applied> {
+  return applyRetention(call, planRetention(await listArchives(folder), policy, Date.now()));
+}

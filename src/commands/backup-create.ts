@@ -1,0 +1,218 @@
+import type * as v from "valibot";
+import type { Level } from "../backup/metadata.ts";
+import { type Operated, operate } from "../backup/operate.ts";
+import type { BackupPart } from "../backup/port.ts";
+import type { Encrypt } from "../backup/run.ts";
+import { makeFolder } from "../backup/work.ts";
+import type { madeBackup } from "../contract/backup.ts";
+import { type ErrorCode, OpsError, usageError } from "../errors.ts";
+import { bytes } from "../output/human.ts";
+import type { Io } from "../output/io.ts";
+import { type Column, printTable } from "../output/table.ts";
+import { TOOL_VERSION } from "../package.ts";
+import {
+  type CreateOptions,
+  type Destination,
+  destinationOf,
+  enginesOf,
+  levelOf,
+  partOptions,
+  sqliteFiles,
+} from "./backup-request.ts";
+import type { Context, Result } from "./command.ts";
+import { type RetentionOptions, retentionPolicy } from "./retention-options.ts";
+
+type MadeBackup = v.InferOutput<typeof madeBackup>;
+
+export async function create(
+  context: Context,
+  args: string[],
+  options: CreateOptions & RetentionOptions,
+): Promise<Result<MadeBackup>> {
+  const { app, call, io } = context;
+  const startedAt = performance.now();
+  const files = sqliteFiles(context, options.sqlite, false);
+  const engines = enginesOf(context, args, { all: files, named: options.sqlite !== undefined });
+  const destination = destinationOf(context, options, engines);
+  const level = levelOf(options.verify);
+  const policy = options.retention ? retentionPolicy(app.config, options) : noRetention(options);
+  const encrypt = await encryption(context, options);
+  if (encrypt && level === "parse" && app.config.text("OPSCTL_BACKUP_IDENTITY") === undefined)
+    throw usageError(
+      "--verify parse: what is encrypted cannot be read without a key",
+      "set OPSCTL_BACKUP_IDENTITY_FILE, or verify it elsewhere",
+    );
+  const parts = await partsOf(context, options, engines, destination);
+  const isSet = destination.kind === undefined;
+  if (isSet) await makeFolder(destination.folder);
+  const { text } = app.config;
+  const operated = await operate(call, {
+    run: {
+      parts,
+      folder: destination.folder,
+      container: destination.container,
+      name: destination.name,
+      wants: (kind) => destination.kind === undefined || destination.kind === kind,
+      encrypt,
+      stallMs: app.config.durationMs("OPSCTL_BACKUP_STALL"),
+      opsctlVersion: TOOL_VERSION,
+      catalogue: await app.catalogue(),
+    },
+    lock: () => (isSet ? app.backupLock(call, destination.folder) : app.hostLock(call)),
+    verify: verification(context, level, destination.folder),
+    retention: isSet ? policy : undefined,
+    isEverything: args.length === 0,
+    shrinkPercent: app.config.integer("OPSCTL_BACKUP_SHRINK"),
+    hooks: { before: text("OPSCTL_BACKUP_BEFORE"), after: text("OPSCTL_BACKUP_AFTER") },
+    pings: {
+      start: text("OPSCTL_PING_START"),
+      success: text("OPSCTL_PING_SUCCESS"),
+      failure: text("OPSCTL_PING_FAILURE"),
+    },
+  });
+  const data = describe(operated, Math.round(performance.now() - startedAt));
+  for (const warning of data.warnings) io.note(warning, "warning:");
+  return {
+    data,
+    render: (out) => render(out, data),
+    ...verdict(operated, options.requireConsistent === true),
+  };
+}
+
+/** @throws OpsError `usage` when flags say what to keep, too */
+function noRetention(options: RetentionOptions): undefined {
+  const { retentionDays, keepLast, keepDaily, keepWeekly, keepMonthly, keepYearly, keepWithin } = options;
+  const rules = [retentionDays, keepLast, keepDaily, keepWeekly, keepMonthly, keepYearly, keepWithin];
+  if (rules.every((rule) => rule === undefined)) return undefined;
+  throw usageError("--no-retention removes nothing, and other flags say what to keep", "use one of them");
+}
+
+function verification({ app }: Context, level: Exclude<Level, "drill">, scratchParent: string) {
+  const parsers = (engine: BackupPart["engine"]) => app.backupParser(engine);
+  return { level, tools: { parsers, scratchParent, identity: app.config.text("OPSCTL_BACKUP_IDENTITY") } };
+}
+
+/** @throws OpsError `usage` for what is no recipient */
+async function encryption({ app }: Context, { encryptTo }: CreateOptions): Promise<Encrypt | undefined> {
+  const configured = app.config.text("OPSCTL_BACKUP_RECIPIENTS")?.split(",") ?? [];
+  const recipients = encryptTo ?? configured.map((recipient) => recipient.trim());
+  if (recipients.length === 0) return undefined;
+  const { encryptStream } = await import("../backup/encrypt.ts");
+  return encryptStream(recipients, encryptTo ? "--encrypt-to" : "OPSCTL_BACKUP_RECIPIENTS");
+}
+
+async function partsOf(
+  context: Context,
+  options: CreateOptions,
+  engines: readonly BackupPart["engine"][],
+  { kind }: Destination,
+): Promise<BackupPart[]> {
+  const { app, call } = context;
+  const isSingle = kind !== undefined;
+  const files = sqliteFiles(context, options.sqlite, isSingle);
+  const backupOptions = partOptions(context, options);
+  // the way of a single file follows from its ending
+  if (kind === "neo4j-cypher") backupOptions.neo4j.method = "cypher";
+  if (isSingle) backupOptions.databases = [];
+  const listed: BackupPart[] = [];
+  for (const engine of engines) {
+    const named = files.length > 0 ? files : [app.dataFile];
+    listed.push(...(await app.backupParts(call, engine, backupOptions, named)));
+  }
+  const parts = kind?.startsWith("postgres") ? listed.filter(({ name }) => name !== "globals") : listed;
+  if (!isSingle || parts.length === 1) return parts;
+  throw usageError(
+    `--output: a single file cannot hold ${parts.map(({ name }) => name).join(" and ")}`,
+    "name one file with --sqlite, or end --output with .tar.gz",
+  );
+}
+
+function describe(operated: Operated, durationMs: number): MadeBackup {
+  const { archive, sidecar, warnings, removed } = operated;
+  const { metadata } = sidecar;
+  return {
+    name: archive.name,
+    path: archive.path,
+    container: archive.container,
+    encrypted: archive.encrypted,
+    size_bytes: sidecar.size_bytes,
+    sha256: sidecar.sha256,
+    sequence: metadata.sequence,
+    state: metadata.state,
+    consistency: metadata.consistency,
+    skew_ms: metadata.skew_ms,
+    started_at: metadata.started_at,
+    finished_at: metadata.finished_at,
+    duration_ms: durationMs,
+    spooled_bytes: operated.spooled_bytes,
+    verified: sidecar.verified,
+    parts: metadata.parts,
+    warnings,
+    removed,
+  };
+}
+
+/** One exit code for all that may be less than wished. */
+function verdict(
+  { damage, failures, hookFailure, sidecar }: Operated,
+  mustBeConsistent: boolean,
+): { code?: ErrorCode; failure?: OpsError } {
+  if (damage) return { failure: damage };
+  if (failures.length > 0) {
+    const named = failures.map(({ engine, message }) => `${engine}: ${message}`).join("; ");
+    return {
+      failure: new OpsError({
+        code: "partial",
+        message: `the archive is incomplete: ${named}`,
+        hint: failures[0]!.hint ?? "opsctl health",
+      }),
+    };
+  }
+  if (hookFailure) return { failure: new OpsError({ code: "partial", message: hookFailure.message }) };
+  if (!mustBeConsistent || sidecar.metadata.consistency === "consistent") return {};
+  const fuzzy = sidecar.metadata.parts.filter(({ consistency }) => consistency === "fuzzy");
+  return {
+    failure: new OpsError({
+      code: "partial",
+      message: `not consistent: ${fuzzy.map(({ engine, reason }) => `${engine}: ${reason}`).join("; ")}`,
+      hint: "for Neo4j: --freeze auto; for Redis: a user who may PSYNC (opsctl backup grants redis)",
+    }),
+  };
+}
+
+type Part = MadeBackup["parts"][number];
+
+const COLUMNS: readonly Column<Part>[] = [
+  { header: "ENGINE", value: ({ engine }) => engine },
+  { header: "NAME", value: ({ name }) => name },
+  {
+    header: "STATE",
+    value: ({ state }) => state,
+    style: ({ state }) => (state === "failed" ? "red" : undefined),
+  },
+  {
+    header: "CONSISTENCY",
+    value: ({ consistency }) => consistency,
+    style: ({ consistency }) => (consistency === "fuzzy" ? "yellow" : undefined),
+  },
+  { header: "HOLDS", value: ({ counts }) => countsText(counts), flexible: true },
+  { header: "WHY", value: ({ error, reason }) => error?.message ?? reason, flexible: true },
+];
+
+function countsText(counts: Record<string, number>): string {
+  return Object.entries(counts)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(", ");
+}
+
+/** A person sees the parts; a log of cron gets one line. */
+async function render(io: Io, data: MadeBackup): Promise<void> {
+  if (io.stdoutIsTty) await printTable(io, COLUMNS, data.parts);
+  const skew = data.skew_ms === null ? "" : `, snapshots within ${data.skew_ms} ms`;
+  const verified = data.verified ? `verified (${data.verified.level})` : "not verified";
+  const removed = data.removed.length === 0 ? "" : `, removed ${data.removed.length} old`;
+  const engines = [...new Set(data.parts.map(({ engine }) => engine))].join(" ");
+  await io.out(
+    `${data.path}: ${data.state}, ${data.consistency}${skew}, ${verified}, ${engines}, ${bytes(data.size_bytes)} in ${(data.duration_ms / 1000).toFixed(1)} s${removed}\n`,
+  );
+}

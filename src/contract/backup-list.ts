@@ -1,0 +1,121 @@
+/** What `backup list`, `show` and `diff`, and `cleanup`, print. */
+import * as v from "valibot";
+import { CONTAINERS, LEVELS, metadataSchema, verifiedSchema } from "../backup/metadata.ts";
+import { count, engine, milliseconds, nullableText, text, time } from "./common.ts";
+
+const consistency = v.nullable(v.picklist(["consistent", "fuzzy"]));
+/** `missing`: only the sidecar is there. `unknown`: there is no sidecar, or none that can be read. */
+const state = v.picklist(["complete", "incomplete", "damaged", "missing", "unknown"]);
+
+const archive = {
+  /** Null without a sidecar. */
+  sequence: v.nullable(count),
+  name: text,
+  path: text,
+  container: v.picklist(CONTAINERS),
+  encrypted: v.boolean(),
+  size_bytes: count,
+  /** Null: neither the metadata nor the name say it. */
+  created_at: v.nullable(time),
+  age_ms: v.nullable(milliseconds),
+  engines: v.array(engine),
+  state,
+  consistency,
+  skew_ms: v.nullable(milliseconds),
+  verified: v.nullable(v.strictObject(verifiedSchema.entries)),
+  problem: nullableText,
+  /** The newest of those that are complete, verified and undamaged. */
+  latest: v.boolean(),
+};
+
+export const backupList = v.strictObject({
+  /** The folder. */
+  dir: text,
+  /** Newest first. */
+  backups: v.array(
+    v.strictObject({
+      ...archive,
+      parts: v.array(
+        v.strictObject({ engine, name: text, state: v.picklist(["complete", "failed"]), consistency }),
+      ),
+    }),
+  ),
+  count,
+  /** Without limit and offset. */
+  total: count,
+  limit: count,
+  offset: count,
+});
+
+export const shownBackup = v.strictObject({
+  ...archive,
+  /** Of the archive, as the sidecar has it. */
+  sha256: nullableText,
+  /** The last look at it that found damage. */
+  damaged: v.nullable(v.strictObject({ at: time, level: v.picklist(LEVELS), message: text })),
+  /** The set's own `metadata.json`; null without a sidecar. */
+  metadata: v.nullable(metadataSchema),
+});
+
+const amount = v.nullable(count);
+
+export const backupDiff = v.strictObject({
+  a: text,
+  b: text,
+  same: v.boolean(),
+  /** Parts that are not whole in both; null: not there. */
+  parts: v.array(
+    v.strictObject({
+      engine,
+      name: text,
+      a: v.nullable(v.picklist(["complete", "failed"])),
+      b: v.nullable(v.picklist(["complete", "failed"])),
+    }),
+  ),
+  /** Amounts that differ; null: not there. */
+  changes: v.array(
+    v.strictObject({
+      engine,
+      part: text,
+      kind: v.picklist(["count", "breakdown"]),
+      name: text,
+      a: amount,
+      b: amount,
+      /** b - a. */
+      change: v.pipe(v.number(), v.integer()),
+    }),
+  ),
+  /** Amounts that are the same. */
+  unchanged: count,
+});
+
+export const cleanedUp = v.strictObject({
+  dir: text,
+  dry_run: v.boolean(),
+  /** Either `days` or rules; null: does not apply. */
+  policy: v.strictObject({
+    days: amount,
+    keep_last: amount,
+    keep_daily: amount,
+    keep_weekly: amount,
+    keep_monthly: amount,
+    keep_yearly: amount,
+    keep_within_ms: v.nullable(milliseconds),
+  }),
+  /** Newest first. */
+  archives: v.array(
+    v.strictObject({
+      name: text,
+      action: v.picklist(["keep", "remove"]),
+      reasons: v.array(text),
+      size_bytes: count,
+      /** Why it could not be removed. */
+      error: nullableText,
+    }),
+  ),
+  /** With `--dry-run`: what would be removed. */
+  removed_count: count,
+  removed_bytes: count,
+  /** What killed runs left behind, and was removed. */
+  swept: v.array(text),
+});
