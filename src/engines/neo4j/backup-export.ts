@@ -126,8 +126,9 @@ export class ExportPart implements BackupPart {
 
   /** The instant that an export begins with. */
   async #look(): Promise<void> {
-    this.#before = await newestBookmark(this.#bolt!);
+    // what was acknowledged before this time is in the bookmark
     this.#at = Date.now();
+    this.#before = await newestBookmark(this.#bolt!);
   }
 
   async #hold(call: Call): Promise<void> {
