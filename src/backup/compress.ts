@@ -9,7 +9,7 @@ import zlib from "node:zlib";
 /** Bytes of input in one piece: larger ones compress no better, smaller ones pay more for their headers and empty windows. */
 export const BLOCK_BYTES = 1024 * 1024;
 /** Pieces in memory at once: those being compressed, and as many that wait for the disk or for a core. */
-export const BLOCKS_IN_FLIGHT = Math.min(16, availableParallelism() * 2 + 2);
+const BLOCKS_IN_FLIGHT = Math.min(16, availableParallelism() * 2 + 2);
 
 /** Compresses one piece; what it returns stands for itself. */
 export type Pack = (block: Uint8Array) => Promise<Uint8Array>;

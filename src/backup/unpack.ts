@@ -2,17 +2,20 @@
  * Takes compressed archives apart: the pieces that a backup compressed one by one are decompressed side by side, other people's gzip and zstd
  * as the streams that they are.
  */
+import { availableParallelism } from "node:os";
 import { pipeline, Readable, type Transform } from "node:stream";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
 import type { ByteQueue } from "./byte-queue.ts";
-import { BLOCKS_IN_FLIGHT, MEMBER_HEADER_BYTES, SIZE_FIELD } from "./compress.ts";
+import { MEMBER_HEADER_BYTES, SIZE_FIELD } from "./compress.ts";
 import { Damaged } from "./damaged.ts";
 import { FrameStart, readFrame } from "./zstd-frame.ts";
 
 /** Of a piece that is decompressed at once, in and out. What is larger is read as a stream. */
 const PIECE_BYTES = 8 * 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
+/** Pieces that are decompressed at once: one for each core, and the one that is looked at meanwhile. */
+const PIECES_IN_FLIGHT = availableParallelism() + 1;
 
 /** Decompressed bytes to come, or a stream of them. */
 type Piece = { bytes: Promise<Buffer> } | { stream: AsyncIterable<Buffer> };
@@ -34,7 +37,7 @@ export async function* unpack(
       // it is looked at in its turn
       piece.bytes.catch(() => {});
       queue.push(piece.bytes);
-      if (queue.length >= BLOCKS_IN_FLIGHT) yield await queue.shift()!;
+      if (queue.length >= PIECES_IN_FLIGHT) yield await queue.shift()!;
       continue;
     }
     while (queue.length > 0) yield await queue.shift()!;

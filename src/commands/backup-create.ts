@@ -2,6 +2,7 @@ import type * as v from "valibot";
 import type { Level } from "../backup/metadata.ts";
 import { type Operated, operate } from "../backup/operate.ts";
 import type { BackupPart } from "../backup/port.ts";
+import type { RetentionPolicy } from "../backup/retention.ts";
 import type { Encrypt } from "../backup/run.ts";
 import { makeFolder } from "../backup/work.ts";
 import type { madeBackup } from "../contract/backup.ts";
@@ -35,7 +36,7 @@ export async function create(
   const engines = enginesOf(context, args, { all: files, named: options.sqlite !== undefined });
   const destination = destinationOf(context, options, engines);
   const level = levelOf(options.verify);
-  const policy = options.retention ? retentionPolicy(app.config, options) : noRetention(options);
+  const policy = policyOf(context, options, destination);
   const encrypt = await encryption(context, options);
   if (encrypt && level === "parse" && app.config.text("OPSCTL_BACKUP_IDENTITY") === undefined)
     throw usageError(
@@ -60,7 +61,7 @@ export async function create(
     },
     lock: () => (isSet ? app.backupLock(call, destination.folder) : app.hostLock(call)),
     verify: verification(context, level, destination.folder),
-    retention: isSet ? policy : undefined,
+    retention: policy,
     isEverything: args.length === 0,
     shrinkPercent: app.config.integer("OPSCTL_BACKUP_SHRINK"),
     hooks: { before: text("OPSCTL_BACKUP_BEFORE"), after: text("OPSCTL_BACKUP_AFTER") },
@@ -79,12 +80,27 @@ export async function create(
   };
 }
 
-/** @throws OpsError `usage` when flags say what to keep, too */
-function noRetention(options: RetentionOptions): undefined {
+/**
+ * What is removed afterwards. A copy to a file that somebody names removes nothing beside it, unless flags say so.
+ * @throws OpsError `usage` for flags that contradict one another
+ */
+function policyOf(
+  { app }: Context,
+  options: CreateOptions & RetentionOptions,
+  { kind, isNamed }: Destination,
+): RetentionPolicy | undefined {
   const { retentionDays, keepLast, keepDaily, keepWeekly, keepMonthly, keepYearly, keepWithin } = options;
   const rules = [retentionDays, keepLast, keepDaily, keepWeekly, keepMonthly, keepYearly, keepWithin];
-  if (rules.every((rule) => rule === undefined)) return undefined;
-  throw usageError("--no-retention removes nothing, and other flags say what to keep", "use one of them");
+  const hasRules = rules.some((rule) => rule !== undefined);
+  if (!options.retention && hasRules)
+    throw usageError("--no-retention removes nothing, and other flags say what to keep", "use one of them");
+  if (kind !== undefined && hasRules)
+    throw usageError(
+      "--output names one engine's file, which retention never removes",
+      "leave --keep-… and --retention-days out",
+    );
+  const policy = retentionPolicy(app.config, options);
+  return options.retention && kind === undefined && (!isNamed || hasRules) ? policy : undefined;
 }
 
 function verification({ app }: Context, level: Exclude<Level, "drill">, scratchParent: string) {

@@ -35,6 +35,8 @@ export interface Destination {
   name: string | undefined;
   /** Of a single file: what it is. */
   kind: FileKind | undefined;
+  /** --output names the file. */
+  isNamed: boolean;
 }
 
 /** Endings of one engine's own file. */
@@ -66,7 +68,7 @@ export function destinationOf(
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === false)
     throw usageError(`${folder} is no folder`, "name the folder of the archives with --dir");
   if (options.name !== undefined) requireName(options.name);
-  const set = { container: format ?? "tar.gz", name: options.name, kind: undefined } as const;
+  const set = { container: format ?? "tar.gz", name: options.name, kind: undefined, isNamed: false } as const;
   const { output } = options;
   if (output === undefined) return { folder, ...set };
   if (options.dir !== undefined) throw usageError("--output and --dir both say where", "use one of them");
@@ -96,7 +98,7 @@ function fileDestination(
   if (archive) {
     const name = basename(path).slice(0, -archive.ending.length);
     requireName(name);
-    return { folder, container: archive.container, name, kind: undefined };
+    return { folder, container: archive.container, name, kind: undefined, isNamed: true };
   }
   const known = KINDS.filter(({ ending }) => path.endsWith(ending));
   if (known.length === 0) {
@@ -134,7 +136,7 @@ function singleFile(
       `--output: ${path} is there and is no file`,
       "a backup replaces files only: name another path",
     );
-  return { folder: dirname(path), container: "file", name: basename(path), kind };
+  return { folder: dirname(path), container: "file", name: basename(path), kind, isNamed: true };
 }
 
 /** Engines by name, or all that are configured; the embedded file counts when it is there or other files are named. */

@@ -151,7 +151,7 @@ const REFUSALS: Record<string, Refusal> = {
     code: 25,
     says: ["none.db"],
   },
-  "a folder as a SQLite file": { args: ["sqlite", "--sqlite", "folder"], says: ["folder", "directory"] },
+  "a folder as a SQLite file": { args: ["sqlite", "--sqlite", "folder"], says: ["folder", "no file"] },
   "a text file as a SQLite file": {
     args: ["sqlite", "--sqlite", "notes.txt"],
     code: 23,

@@ -126,6 +126,15 @@ describe("around a backup", () => {
     expect(found["backups"]).toMatchObject([{ name: made["name"], verified: { level: "parse" } }]);
   });
 
+  it("removes nothing beside a file that --output names, unless flags say so", async () => {
+    const env = { OPSCTL_KEEP_LAST: "1" };
+    const first = await sandbox.json("backup", ARGS, { env });
+    const copy = await sandbox.json("backup", [...ARGS, "--output", "backups/copy.tar.gz"], { env });
+    expect(copy["removed"]).toEqual([]);
+    const last = await sandbox.json("backup", ARGS, { env });
+    expect(last["removed"].toSorted()).toEqual([first["name"], "copy"].toSorted());
+  });
+
   it("is one line in a pipe", async () => {
     const line = await sandbox.ok(ARGS);
     expect(line.trim().split("\n")).toHaveLength(1);

@@ -1,11 +1,14 @@
 /** Servers and programs that fail a backup: before it, and in the middle of their data. */
-import { readdirSync, statSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
+import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { latest, listArchives } from "../../src/backup/archives.ts";
 import {
   archivesIn,
+  askPostgres,
   backupsOf,
   fillPostgres,
   lastArchive,
@@ -15,6 +18,7 @@ import {
   processesOf,
   publishedIn,
   sidecarOf,
+  spooledIn,
 } from "../support/backup.ts";
 import { collect, type Ran, Sandbox, until } from "../support/cli.ts";
 import { startProxy, type TestProxy } from "../support/proxy.ts";
@@ -55,7 +59,7 @@ afterEach(async () => {
 
 async function fillRedis(url: string): Promise<void> {
   const client = new Redis(url);
-  for (let n = 0; n < 24; n += 1) await client.set(`large:${n}`, "x".repeat(MIB));
+  for (let n = 0; n < 24; n += 1) await client.set(`large:${n}`, randomBytes(MIB / 2).toString("hex"));
   client.disconnect();
 }
 
@@ -196,19 +200,6 @@ describe("a server that does not answer", () => {
 describe("in the middle of the data", () => {
   const STALL = { OPSCTL_BACKUP_STALL: "2s" };
 
-  /** Bytes that the run has spooled. */
-  function spooled(): number {
-    const sizes = leftoversIn(folder).flatMap((work) => {
-      try {
-        return readdirSync(join(folder, work)).map((name) => statSync(join(folder, work, name)).size);
-      } catch {
-        // it went away meanwhile
-        return [];
-      }
-    });
-    return sizes.reduce((sum, size) => sum + size, 0);
-  }
-
   /** Starts a backup with a SQLite file, slow enough to be met in its middle, and does something to it there. */
   async function inTheMiddle(engine: "postgres" | "redis", act: () => unknown): Promise<Ran> {
     const proxy = engine === "postgres" ? postgresProxy : redisProxy;
@@ -219,7 +210,7 @@ describe("in the middle of the data", () => {
     const watched = ended.finally(() => {
       isOver = true;
     });
-    await until("the run is in the middle of the data", () => isOver || spooled() > 2 * 100_000);
+    await until("the run is in the middle of the data", () => isOver || spooledIn(folder) > 400_000);
     expect(isOver, isOver ? (await ended).stderr : "").toBe(false);
     await act();
     return watched;
@@ -251,6 +242,36 @@ describe("in the middle of the data", () => {
       process.kill(dump!.pid, "SIGSTOP");
     });
     await checkIncomplete(ran, "postgres", LOST);
+  });
+
+  it("postgres: its program never writes a byte, and is ended by the watchdog", async () => {
+    // answers what its version is, and then stops
+    const script = '#!/bin/sh\ncase "$*" in *--version*) exec REAL --version ;; esac\nkill -STOP $$\n';
+    const { stdout: real } = await box.shell("command -v pg_dump");
+    writeFileSync(join(box.cwd, "pg_dump"), script.replace("REAL", real.trim()));
+    chmodSync(join(box.cwd, "pg_dump"), 0o755);
+    const env = { ...urls(), ...STALL, PATH: `${box.cwd}:${process.env["PATH"]}` };
+    const ran = await box.run(["backup", "postgres", "sqlite", "--sqlite", file], { env });
+    await checkIncomplete(ran, "postgres", LOST);
+  });
+
+  it("postgres: a table that is locked for longer than that is waited for", async () => {
+    const client = new pg.Client({ connectionString: postgres.url });
+    client.on("error", () => {});
+    await client.connect();
+    await client.query("BEGIN; LOCK TABLE data IN ACCESS EXCLUSIVE MODE");
+    const args = ["backup", "postgres", "--name", "patient"];
+    const ended = collect(box.start(args, { env: { ...urls(), ...STALL } }));
+    const waiting =
+      "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND clock_timestamp() - query_start > '4 seconds'";
+    await until(
+      "pg_dump waits for the table",
+      async () => (await askPostgres(postgres.url, waiting)).length > 0,
+    );
+    await client.query("COMMIT");
+    await client.end();
+    const ran = await ended;
+    expect(ran.code, ran.stderr).toBe(0);
   });
 
   it("the time limit of the command passes: nothing is published", async () => {

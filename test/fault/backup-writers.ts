@@ -89,17 +89,20 @@ export function checkWritten(
 ): void {
   const part = metadata.parts.find((known) => known.engine === engine && known.snapshot_at !== null)!;
   const snapshotAt = Date.parse(part.snapshot_at!);
+  let after = 0;
   for (const [writer, acks] of acknowledged) {
     const there = found.filter((row) => row.writer === writer).map(({ number }) => number);
     const missing = acks.filter(({ number, at }) => at < snapshotAt && !there.includes(number));
     expect(missing, `${writer}: acknowledged before ${part.snapshot_at} and not there`).toEqual([]);
-    expect(there.length, `${writer}: wrote nothing after the snapshot`).toBeLessThan(acks.at(-1)!.number);
+    after += acks.at(-1)!.number - there.length;
     if (part.consistency !== "consistent") continue;
     expect(
       there.toSorted((a, b) => a - b),
       `${writer}: a gap`,
     ).toEqual(Array.from(there, (_, n) => n + 1));
   }
+  // of two that wait for one lock, one may have starved
+  expect(after, "writes after the snapshot").toBeGreaterThan(0);
 }
 
 /** What a set holds of its writers, as the engines' own programs read it. */

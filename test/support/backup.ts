@@ -41,6 +41,20 @@ export function leftoversIn(folder: string): string[] {
   return names(folder).filter((name) => isUnpublished(name) && !/lock/.test(name));
 }
 
+/** Bytes that runs have spooled beside the archives. */
+export function spooledIn(folder: string): number {
+  const sizes = leftoversIn(folder).flatMap((work) => {
+    try {
+      const files = readdirSync(join(folder, work), { recursive: true, withFileTypes: true });
+      return files.map((file) => statSync(join(file.parentPath, file.name)).size);
+    } catch {
+      // it went away meanwhile
+      return [];
+    }
+  });
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
 function isUnpublished(name: string): boolean {
   return name.startsWith(".") || name.endsWith(".partial");
 }

@@ -1,7 +1,7 @@
 import type { Bolt } from "./bolt.ts";
 
 /** Of what a database holds so many are looked at, to estimate its size. */
-const SAMPLE = 500;
+const SAMPLE = 100;
 
 /** What a database holds, roughly. */
 export interface Estimate {

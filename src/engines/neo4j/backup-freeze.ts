@@ -4,10 +4,10 @@
  * and labels that did not exist: whoever freezes compares bookmarks too.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { bounded } from "../../bounded.ts";
+import { bounded, NoAnswer } from "../../bounded.ts";
 import { type Call, throwIfAborted } from "../../call.ts";
 import { startTool } from "../../child.ts";
-import { OpsError } from "../../errors.ts";
+import { OpsError, toOpsError } from "../../errors.ts";
 import { Bolt, type Origin } from "./bolt.ts";
 import { isTransient } from "./errors.ts";
 import { quoted } from "./migration-schema.ts";
@@ -76,14 +76,19 @@ async function take(call: Call, origin: Origin, timeoutMs: number, endAt: number
     } catch (error) {
       bolt?.destroy();
       throwIfAborted(call);
-      const known = error instanceof OpsError ? error : undefined;
-      if (known && !isTransient(known.cause)) return `the writers could not be held: ${known.message}`;
+      if (!isOfTheMoment(error)) return `the writers could not be held: ${toOpsError(error).message}`;
     }
     const pause = Math.min(pauseMs * (0.5 + Math.random()), Math.max(1, left()));
     await delay(pause, undefined, { signal: call.signal }).catch(() => throwIfAborted(call));
     pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 2);
   }
   return `the writers could not be held within ${seconds(timeoutMs)} s`;
+}
+
+/** A deadlock that we lost, or no answer in what was left of the time. */
+function isOfTheMoment(error: unknown): boolean {
+  const cause = error instanceof OpsError ? error.cause : error;
+  return cause instanceof NoAnswer || isTransient(cause);
 }
 
 function seconds(ms: number): string {

@@ -1,10 +1,9 @@
 /** A Neo4j database as a part of a backup. */
 import type { BackupOptions, BackupPart } from "../../backup/port.ts";
-import type { Call } from "../../call.ts";
 import type { Origin } from "./bolt.ts";
 
 /** The one database that the target names. */
-export async function neo4jParts(_call: Call, origin: Origin, options: BackupOptions): Promise<BackupPart[]> {
+export async function neo4jParts(origin: Origin, options: BackupOptions): Promise<BackupPart[]> {
   if (options.neo4j.method === "dump") {
     const { DumpPart } = await import("./backup-dump.ts");
     return [new DumpPart(origin, options.neo4j)];

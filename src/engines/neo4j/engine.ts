@@ -8,8 +8,9 @@ export const neo4j: Engine<Neo4jConnection & Origin> = {
   title: "Neo4j",
   connect: async (target, limits) => Object.assign(connectNeo4j(target, limits), { target, limits }),
   capabilities: {
-    backup: async (call, connection, options) =>
-      (await import("./backup.ts")).neo4jParts(call, connection, options),
+    backup: async (_call, connection, options) =>
+      (await import("./backup.ts")).neo4jParts(connection, options),
+    backupGrants: async (target) => (await import("./backup-grants.ts")).neo4jGrants(target?.database ?? "neo4j"),
     parseBackup: async () => (await import("./backup-parse.ts")).parseNeo4jFile,
     memory: async (connection) => (await import("./memory.ts")).neo4jMemory(connection),
     migrations: async (connection) => (await import("./migrations.ts")).neo4jMigrations(connection),

@@ -1,4 +1,5 @@
 /** A dump on its way: pg_dump writes it once, and what it writes becomes the custom file and, through pg_restore, the plain one. */
+import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { FileWriter, PartOutput } from "../../backup/port.ts";
 import type { Call } from "../../call.ts";
@@ -13,6 +14,12 @@ import { TOOL_OPTIONS, toolOptions } from "./client-tools.ts";
 
 /** How often the server is asked for a sign of life while pg_dump reads its catalogues and has nothing to write. */
 const SIGN_OF_LIFE_MS = 1_000;
+/**
+ * Whether the session of a program is at work, or was a moment ago: one that waits for a client which reads and writes nothing is not. The view
+ * is kept for a transaction unless it is cleared.
+ */
+const IS_AT_WORK = `SELECT 1 FROM pg_stat_activity WHERE application_name = $1
+  AND (state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' OR clock_timestamp() - state_change < interval '2 seconds')`;
 const MAX_WARNINGS = 5;
 
 export interface CopyOrder {
@@ -51,11 +58,12 @@ export async function copyDump(call: Call, order: CopyOrder, out: PartOutput): P
     await together(call, (own) => {
       const restore = plain ? startRestore(own) : undefined;
       const heard = new AbortController();
-      const dumping = passDump(own, order, heard, async (chunk) => {
+      const name = `opsctl ${randomUUID()}`;
+      const dumping = passDump(own, order, name, heard, async (chunk) => {
         dump.push(chunk);
         await Promise.all([custom?.write(chunk), restore && feedTool(restore, chunk)]);
       });
-      const works = [showSignsOfLife(own, session, heard.signal)];
+      const works = [showSignsOfLife(own, session, name, heard.signal)];
       works.push(
         dumping.then((said) => {
           stderr = said;
@@ -87,6 +95,7 @@ export function startRestore(call: Call): RunningTool {
 async function passDump(
   call: Call,
   { session, snapshot, size }: CopyOrder,
+  name: string,
   heard: AbortController,
   take: (chunk: Buffer) => Promise<void>,
 ): Promise<string> {
@@ -100,11 +109,16 @@ async function passDump(
     // as long as any other statement; its unit is the millisecond
     `--lock-wait-timeout=${Math.ceil(connection.limits.queryMs)}`,
   ];
-  const tool = startTool(call, "pg_dump", args, toolOptions(connection.environment()));
+  const tool = startTool(
+    call,
+    "pg_dump",
+    args,
+    toolOptions({ ...connection.environment(), PGAPPNAME: name }),
+  );
   let done = 0;
   try {
     for await (const chunk of outputOf(tool)) {
-      heard.abort();
+      if (done === 0) heard.abort();
       await take(chunk);
       done += chunk.length;
       call.progress({ label: connection.where.database, done, total: size, unit: "bytes" });
@@ -125,15 +139,21 @@ async function passScript(restore: RunningTool, script: ScriptReader, plain: Fil
   script.end();
 }
 
-/** A server that reads its catalogues, or waits for a lock, is no dead server. */
-async function showSignsOfLife(call: Call, session: PartSession, heard: AbortSignal): Promise<void> {
+/** A server that reads its catalogues, or waits for a lock, is no dead server; a pg_dump that asks it nothing any more is. */
+async function showSignsOfLife(
+  call: Call,
+  session: PartSession,
+  name: string,
+  heard: AbortSignal,
+): Promise<void> {
   const label = session.connection.where.database;
   const signal = AbortSignal.any([call.signal, heard]);
   try {
     for (;;) {
       await delay(SIGN_OF_LIFE_MS, undefined, { signal });
-      await session.query(call, "SELECT 1");
-      call.progress({ label, done: 0, unit: "bytes" });
+      await session.query(call, "SELECT pg_stat_clear_snapshot()");
+      const [row] = await session.query(call, IS_AT_WORK, [name]);
+      if (row) call.progress({ label, done: 0, unit: "bytes" });
     }
   } catch {
     // heard, or ended; a server that does not answer is left to pg_dump and to who watches
