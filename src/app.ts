@@ -120,7 +120,7 @@ export class App {
   async #partsOf(call: Call, target: Target, options: BackupOptions): Promise<BackupPart[]> {
     try {
       const { engine, connection } = await this.open(target);
-      return await engine.capabilities.backup!(call, connection, options);
+      return await engine.capabilities.backup!(call, connection, options, { target, limits: this.limits });
     } catch (error) {
       throwIfAborted(call);
       return [failedPart(target.engine, target.database ?? target.shown, target.shown, error)];

@@ -11,6 +11,12 @@ export interface Connection {
   close(): Promise<void>;
 }
 
+/** Where connections are made to. */
+export interface Origin {
+  target: Target;
+  limits: Limits;
+}
+
 /**
  * One database product. `connect` opens nothing: the first query does, so that a command which never asks a store never waits for it.
  * A capability is a lazy import (written as a method, so that engines of different connections fit one registry) that turns a connection into an implementation of a domain's port.
@@ -20,8 +26,11 @@ export interface Engine<C extends Connection = Connection> {
   readonly title: string;
   connect(target: Target, limits: Limits): Promise<C>;
   readonly capabilities: {
-    /** The parts that a target has: several databases are several parts. Asks the server only where it must. */
-    backup?(call: Call, connection: C, options: BackupOptions): Promise<BackupPart[]>;
+    /**
+     * The parts that a target has: several databases are several parts. Asks the server only where it must.
+     * @param origin where the connection leads: parts make others
+     */
+    backup?(call: Call, connection: C, options: BackupOptions, origin: Origin): Promise<BackupPart[]>;
     /**
      * What an administrator runs, so that a user exists who may do no more than back up.
      * @param target undefined: none is configured, the text has a name to replace

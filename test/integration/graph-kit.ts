@@ -39,8 +39,9 @@ export async function partOf(
   changes: Partial<BackupOptions["neo4j"]> = {},
   limits: Partial<Limits> = {},
 ): Promise<BackupPart> {
-  const connection = await engine.connect(target, { ...LIMITS, ...limits });
-  const [part] = await engine.capabilities.backup!(testCall(), connection, optionsOf(changes));
+  const origin = { target, limits: { ...LIMITS, ...limits } };
+  const connection = await engine.connect(target, origin.limits);
+  const [part] = await engine.capabilities.backup!(testCall(), connection, optionsOf(changes), origin);
   return part!;
 }
 

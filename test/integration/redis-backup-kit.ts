@@ -54,9 +54,10 @@ export function target(url: string): Target {
 
 /** The part of a server. */
 export async function partOf(url: string, method: Method): Promise<BackupPart> {
-  const connection = await redis.connect(target(url), LIMITS);
+  const origin = { target: target(url), limits: LIMITS };
+  const connection = await redis.connect(origin.target, LIMITS);
   const options = { redis: { method } } as BackupOptions;
-  const [part] = await redis.capabilities.backup!(testCall(), connection, options);
+  const [part] = await redis.capabilities.backup!(testCall(), connection, options, origin);
   await connection.close();
   return part!;
 }

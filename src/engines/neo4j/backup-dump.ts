@@ -15,8 +15,9 @@ import {
 import { type Call, createCall, throwIfAborted } from "../../call.ts";
 import { runTool } from "../../child.ts";
 import { OpsError, toOpsError } from "../../errors.ts";
+import type { Origin } from "../engine.ts";
 import { estimate } from "./backup-estimate.ts";
-import { Bolt, type Origin } from "./bolt.ts";
+import { Bolt } from "./bolt.ts";
 import { failure } from "./errors.ts";
 import { greet } from "./greet.ts";
 import { placeOf } from "./pool.ts";

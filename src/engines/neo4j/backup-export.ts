@@ -11,9 +11,10 @@ import {
   type Snapshot,
 } from "../../backup/port.ts";
 import type { Call } from "../../call.ts";
+import type { Origin } from "../engine.ts";
 import { estimate } from "./backup-estimate.ts";
 import { type Freeze, freeze } from "./backup-freeze.ts";
-import { Bolt, type Origin } from "./bolt.ts";
+import { Bolt } from "./bolt.ts";
 import { exportGraph, newestBookmark, type Passed } from "./export.ts";
 import { CypherFormat } from "./export-cypher.ts";
 import { NdjsonFormat } from "./export-ndjson.ts";

@@ -8,7 +8,8 @@ import { bounded, NoAnswer } from "../../bounded.ts";
 import { type Call, throwIfAborted } from "../../call.ts";
 import { startTool } from "../../child.ts";
 import { OpsError, toOpsError } from "../../errors.ts";
-import { Bolt, type Origin } from "./bolt.ts";
+import type { Origin } from "../engine.ts";
+import { Bolt } from "./bolt.ts";
 import { isTransient } from "./errors.ts";
 import { quoted } from "./migration-schema.ts";
 

@@ -1,6 +1,6 @@
 /** A Neo4j database as a part of a backup. */
 import type { BackupOptions, BackupPart } from "../../backup/port.ts";
-import type { Origin } from "./bolt.ts";
+import type { Origin } from "../engine.ts";
 
 /** The one database that the target names. */
 export async function neo4jParts(origin: Origin, options: BackupOptions): Promise<BackupPart[]> {

@@ -2,17 +2,16 @@
  * Bolt without the driver, for exports: records are handed out as the bytes they came in. Decoding them into objects and those into JSON is
  * what an export with the driver spends its time on. One connection, direct (no routing), one request at a time. Bolt 5, that is Neo4j 5 and newer.
  */
-import { connect, isIP, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import type { Socket } from "node:net";
 import { bounded } from "../../bounded.ts";
 import type { Call } from "../../call.ts";
-import type { Limits, Target } from "../../config/targets.ts";
 import { OpsError } from "../../errors.ts";
+import type { Origin } from "../engine.ts";
 import { Frames } from "./bolt-frames.ts";
 import { type Packable, type PackableMap, packMessage } from "./bolt-pack.ts";
 import { Cursor, Malformed, type Unpacked, unpack } from "./bolt-unpack.ts";
 import { failure, neo4jError, type Place } from "./errors.ts";
-import { greet } from "./greet.ts";
+import { greet, openSocket } from "./greet.ts";
 import { placeOf } from "./pool.ts";
 
 /** Magic, then the versions we speak: 5.8 down to 5.0 (Bolt protocol, "Handshake"). */
@@ -47,12 +46,6 @@ export interface TransactionOptions {
   mode: "r" | "w";
   /** It begins when these have happened, as far as they can be seen. */
   bookmarks?: readonly string[];
-}
-
-/** Where and as whom. */
-export interface Origin {
-  target: Target;
-  limits: Limits;
 }
 
 export class Bolt {
@@ -273,12 +266,4 @@ export class Bolt {
 
 function lost(why: string): BoltFailure {
   return new BoltFailure("ServiceUnavailable", why);
-}
-
-function openSocket({ host, port, tls, trustAll }: Place): Socket {
-  const options = { host, port, autoSelectFamily: true };
-  if (!tls) return connect(options);
-  // an address is no server name (RFC 6066)
-  const servername = isIP(host) ? undefined : host;
-  return connectTls({ ...options, servername, rejectUnauthorized: !trustAll });
 }

@@ -34,7 +34,8 @@ export async function greet(place: Place, ms: number, signal: AbortSignal): Prom
   }
 }
 
-function openSocket({ host, port, tls, trustAll }: Place): Socket {
+/** Opens a connection; its errors come as events. */
+export function openSocket({ host, port, tls, trustAll }: Place): Socket {
   // fails quickly on one dead address of a name with several
   const options = { host, port, autoSelectFamily: true };
   if (!tls) return connect(options);

@@ -1,9 +1,5 @@
-import type { Limits, Target } from "../../config/targets.ts";
 import type { Engine } from "../engine.ts";
 import type { RedisConnection } from "./connect.ts";
-
-/** Where a connection leads: a backup makes others. Kept beside it, because whatever prints a connection would print the password. */
-const origins = new WeakMap<RedisConnection, { target: Target; limits: Limits }>();
 
 /** Redis: the session cache. It keeps no incident memory; opsctl probes it, sets its configuration, migrates it and backs it up. */
 export const redis: Engine<RedisConnection> = {
@@ -11,14 +7,11 @@ export const redis: Engine<RedisConnection> = {
   title: "Redis",
   async connect(target, limits) {
     const { connectRedis } = await import("./connect.ts");
-    const connection = connectRedis(target, limits);
-    origins.set(connection, { target, limits });
-    return connection;
+    return connectRedis(target, limits);
   },
   capabilities: {
-    async backup(_call, connection, options) {
+    async backup(_call, _connection, options, { target, limits }) {
       const { redisBackup } = await import("./backup.ts");
-      const { target, limits } = origins.get(connection)!;
       return [redisBackup(target, limits, options)];
     },
     async backupGrants() {

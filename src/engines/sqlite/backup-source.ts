@@ -1,5 +1,5 @@
 /** A SQLite file that is copied as of one moment. Runs in the thread of `backup-worker.ts`, so it may block. */
-import { constants, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, realpathSync, statSync } from "node:fs";
 import { copyFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -47,7 +47,14 @@ export interface Source {
 export async function openSource(path: string, patience: Patience): Promise<Source> {
   requireFile(path);
   const database = await patiently(path, patience, () => tryOpen(path));
-  return database === undefined ? plainSource(path) : databaseSource(path, database);
+  if (database === undefined) return plainSource(path);
+  try {
+    return databaseSource(path, database);
+  } catch (error) {
+    database.close();
+    // a header that contradicts itself is no error of a class of its own
+    throw error instanceof Database.SqliteError ? damaged(path, error.message) : error;
+  }
 }
 
 /** A pipe would block for ever, a device is no database. */
@@ -55,6 +62,7 @@ function requireFile(path: string): void {
   let isFile: boolean;
   try {
     isFile = statSync(path).isFile();
+    accessSync(path, constants.R_OK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const isMissing = code === "ENOENT" || code === "ENOTDIR";
@@ -191,7 +199,9 @@ function plainSource(path: string): Source {
       return { at: Date.now(), identity: { journal_mode: "wal", bytes: statSync(path).size } };
     },
     async copy(to, onSlice) {
-      await copyFile(path, to, constants.COPYFILE_FICLONE);
+      await copyFile(path, to, constants.COPYFILE_FICLONE).catch((error: unknown) => {
+        throw sqliteError(error, path);
+      });
       if (look() === before) return onSlice(size, size);
       throw new OpsError({
         code: "failed",
