@@ -148,7 +148,7 @@ export class App {
   async hostLock(call: Call): Promise<RunLock> {
     const { acquireLock } = await import("./engines/sqlite/lock-file.ts");
     const folder = dirname(this.stateFile);
-    await makeFolder(folder);
+    makeFolder(folder);
     return acquireLock(join(folder, LOCK_FILE), call.actor);
   }
 

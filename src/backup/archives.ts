@@ -1,9 +1,10 @@
 /** The archives of a folder: what lies there, in which order, and what is known of each. */
-import { lstat, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { lstat, readdir, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { OpsError } from "../errors.ts";
 import { publish } from "../publish.ts";
 import { type Container, type Metadata, parseSidecar, type Sidecar } from "./metadata.ts";
+import { readSmallFile } from "./small-file.ts";
 
 /** Longest first. */
 const ENDINGS = [
@@ -68,7 +69,7 @@ export async function listArchives(folder: string): Promise<Archive[]> {
   for (const name of names) {
     const path = join(folder, name);
     if (name.startsWith(".") || !name.endsWith(".json") || seen.has(path)) continue;
-    const sidecar = await readSidecar(path).catch(() => undefined);
+    const sidecar = sidecarAt(path);
     if (
       sidecar &&
       sidecar.file === basename(sidecar.file) &&
@@ -92,7 +93,7 @@ export async function readArchive(path: string, known?: Container): Promise<Arch
   let sidecar: Sidecar | null = null;
   let problem: string | null = null;
   try {
-    sidecar = (await readSidecar(sidecarPath(path))) ?? null;
+    sidecar = readSidecar(sidecarPath(path)) ?? null;
   } catch (error) {
     problem = (error as Error).message;
   }
@@ -116,15 +117,24 @@ export async function readArchive(path: string, known?: Container): Promise<Arch
   };
 }
 
-async function readSidecar(path: string): Promise<Sidecar | undefined> {
-  let content: string;
+/** Of a file that may be anybody's. */
+function sidecarAt(path: string): Sidecar | undefined {
   try {
-    content = await readFile(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
+    return readSidecar(path);
+  } catch {
+    return undefined;
   }
-  return parseSidecar(content, path);
+}
+
+function readSidecar(path: string): Sidecar | undefined {
+  try {
+    return parseSidecar(readSmallFile(path), path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return undefined;
+    if (error instanceof OpsError) throw error;
+    throw new OpsError({ code: "failed", message: `${path} cannot be read (${code})`, cause: error });
+  }
 }
 
 /** Whether it may stand for the data: complete, and verified at least by checksums. */

@@ -18,7 +18,7 @@ export interface Assembled {
   sha256: string;
 }
 
-export function metadataText(metadata: Metadata): Buffer {
+function metadataText(metadata: Metadata): Buffer {
   return Buffer.from(`${JSON.stringify(metadata, null, 2)}\n`);
 }
 

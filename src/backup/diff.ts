@@ -33,9 +33,9 @@ interface Difference {
 }
 
 /** Compares counts and breakdown of every part, in the order of the first set. */
-export function diffSets(a: Metadata, b: Metadata): Difference {
+export function diffSets(a: Pick<Metadata, "parts">, b: Pick<Metadata, "parts">): Difference {
   const difference: Difference = { parts: [], changes: [], unchanged: 0 };
-  const of = ({ parts }: Metadata) => new Map(parts.map((part) => [partKey(part), part]));
+  const of = ({ parts }: Pick<Metadata, "parts">) => new Map(parts.map((part) => [partKey(part), part]));
   const [left, right] = [of(a), of(b)];
   for (const key of new Set([...left.keys(), ...right.keys()]))
     comparePart(left.get(key), right.get(key), difference);

@@ -53,7 +53,7 @@ export const partSchema = v.object({
 });
 export type PartMetadata = v.InferOutput<typeof partSchema>;
 
-export const fileSchema = v.object({
+const fileSchema = v.object({
   path: text,
   kind: v.picklist(FILE_KINDS),
   size_bytes: count,
@@ -70,8 +70,8 @@ export const metadataSchema = v.object({
   sequence: count,
   /** `incomplete`: a part failed. */
   state,
-  /** Of the weakest part; null when none was copied. */
-  consistency: v.nullable(consistency),
+  /** Of the weakest part that was copied. */
+  consistency,
   /** Between the first and the last snapshot. Null with less than two. */
   skew_ms: v.nullable(milliseconds),
   started_at: time,
@@ -91,7 +91,7 @@ export const verifiedSchema = v.object({
 });
 export type Verified = v.InferOutput<typeof verifiedSchema>;
 
-export const sidecarSchema = v.object({
+const sidecarSchema = v.object({
   format: v.literal(FORMAT),
   format_version: v.pipe(v.number(), v.integer(), v.minValue(1)),
   /** Name of the archive, in the sidecar's folder. */
@@ -103,6 +103,8 @@ export const sidecarSchema = v.object({
   size_bytes: count,
   /** Of the archive; of a folder, that of its `metadata.json`. */
   sha256,
+  /** HMAC-SHA-256 with OPSCTL_BACKUP_SIGNING_KEY over `sha256`; null: not signed. */
+  signature: v.nullable(sha256),
   /** The highest level that was reached; null: not looked at yet. */
   verified: v.nullable(verifiedSchema),
   /** The last look at it that found damage, and how close it was; null: none, or a later one of that level found none. */
@@ -113,12 +115,35 @@ export type Sidecar = v.InferOutput<typeof sidecarSchema>;
 
 /** @throws OpsError `integrity` for what is no metadata, `failed` for that of a newer opsctl */
 export function parseMetadata(content: string, where: string): Metadata {
-  return parse(metadataSchema, content, where);
+  return consistent(parse(metadataSchema, content, where), where);
 }
 
 /** @throws as `parseMetadata` */
 export function parseSidecar(content: string, where: string): Sidecar {
-  return parse(sidecarSchema, content, where);
+  const sidecar = parse(sidecarSchema, content, where);
+  consistent(sidecar.metadata, where);
+  return sidecar;
+}
+
+/** A set that calls itself complete and holds nothing must not pass as a backup. */
+function consistent(metadata: Metadata, where: string): Metadata {
+  const { state, parts, files } = metadata;
+  const paths = files.map(({ path }) => path);
+  const claimed = parts.flatMap((part) => part.files);
+  const isWhole = parts.length > 0 && parts.every((part) => part.state === "complete");
+  const isOdd = ({ state, error, files }: PartMetadata) =>
+    state === "failed" ? error === null || files.length > 0 : error !== null || files.length === 0;
+  const contradictions: [boolean, string][] = [
+    [new Set(paths).size < paths.length, "a file is twice in it"],
+    [new Set(claimed).size < claimed.length, "a file belongs to two parts"],
+    [claimed.some((path) => !paths.includes(path)), "a part names a file that is not listed"],
+    [claimed.length < paths.length, "a file belongs to no part"],
+    [parts.some(isOdd), "a part is whole without files, or failed with some"],
+    [(state === "complete") !== isWhole, "its state is not that of its parts"],
+  ];
+  const found = contradictions.find(([isThere]) => isThere);
+  if (!found) return metadata;
+  throw new OpsError({ code: "integrity", message: `${where} contradicts itself: ${found[1]}` });
 }
 
 function parse<T>(schema: v.GenericSchema<unknown, T>, content: string, where: string): T {

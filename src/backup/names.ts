@@ -6,7 +6,7 @@ import type { Container } from "./metadata.ts";
 /** Characters of a name that somebody chooses; it is a file name on every system. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 /** What `findArchive` understands otherwise. */
-const RESERVED = new Set(["latest"]);
+const RESERVED = new Set(["latest", "live"]);
 
 /** `20261121_030000`, UTC: local times come twice in autumn. */
 export function nameOf(at: Date): string {
@@ -34,8 +34,8 @@ export async function freeName(folder: string, chosen: string | undefined, now: 
   requireName(chosen);
   if (!(await isTaken(folder, chosen))) return chosen;
   throw usageError(
-    `--name: ${folder} has an archive ${chosen} already`,
-    "choose another name, or leave --name out",
+    `the name ${chosen} is taken in ${folder}`,
+    "choose another one, or let the time be the name",
   );
 }
 
@@ -44,7 +44,7 @@ export function requireName(name: string): void {
   if (NAME.test(name) && !RESERVED.has(name) && !/\.(json|age|gz|zst|tar)$/.test(name)) return;
   throw usageError(
     `--name: "${name}" is no name of an archive`,
-    "use 1 to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit, without an ending such as .tar.gz; not: latest",
+    "use 1 to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit, without an ending such as .tar.gz; not: latest, live",
   );
 }
 

@@ -17,6 +17,8 @@ const LAST_WORDS_MS = 5_000;
 export interface Operation {
   run: RunOptions;
   lock(): Promise<RunLock>;
+  /** A fuzzy part is a failure. */
+  mustBeConsistent: boolean;
   verify: { level: Exclude<Level, "drill">; tools: VerifyTools };
   /** Undefined: nothing is removed. */
   retention: RetentionPolicy | undefined;
@@ -47,7 +49,9 @@ export async function operate(call: Call, operation: Operation): Promise<Operate
   try {
     await announce(call, pings.start);
     const result = await hooked(call, operation);
-    const isFine = result.sidecar.metadata.state === "complete" && !result.damage && !result.hookFailure;
+    const { state, consistency } = result.sidecar.metadata;
+    const isAsAsked = consistency === "consistent" || !operation.mustBeConsistent;
+    const isFine = state === "complete" && isAsAsked && !result.damage && !result.hookFailure;
     await announce(call, isFine ? pings.success : pings.failure, summary(result));
     return result;
   } catch (error) {
@@ -78,7 +82,7 @@ function summary({ sidecar, damage, hookFailure }: Operated): string {
     .filter(({ error }) => error)
     .map(({ engine, error }) => `${engine}: ${error!.message}`);
   return [
-    `${sidecar.file} ${metadata.state}`,
+    `${sidecar.file} ${metadata.state}, ${metadata.consistency}`,
     ...failed,
     ...[damage, hookFailure].flatMap((failure) => failure?.message ?? []),
   ].join("\n");

@@ -3,11 +3,15 @@ import { randomBytes } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { abortError, type Call } from "../call.ts";
-import { OpsError, toOpsError } from "../errors.ts";
+import { type EngineName, OpsError, toOpsError } from "../errors.ts";
 import type { PartMetadata } from "./metadata.ts";
 import type { BackupPart, Copied, FileKind, PartFacts, PartOutput, Snapshot } from "./port.ts";
 import { SpoolError, SpooledFile, type SpoolOptions } from "./spool.ts";
 import { type Watch, watch } from "./watch.ts";
+
+/** Names in hints that lead elsewhere when an engine has a connection for backups. */
+const CONNECTION_SETTINGS =
+  /(?<!BACKUP_)\b(DATABASE_URL|POSTGRES_[A-Z]+|REDIS_[A-Z]+|NEO4J_(URI|USERNAME|PASSWORD))\b/;
 
 export interface PartRunOptions {
   call: Call;
@@ -20,6 +24,8 @@ export interface PartRunOptions {
   spool: SpoolOptions;
   /** Paths in the set that are taken, of all parts. */
   paths: Set<string>;
+  /** Settings of backups alone that lead to an engine: errors name those of everything else. */
+  ownSettings: Readonly<Partial<Record<EngineName, string>>>;
 }
 
 export class PartRun {
@@ -126,10 +132,21 @@ export class PartRun {
   #explain(error: unknown): OpsError {
     const { signal } = this.#watch.call;
     const known = signal.aborted ? abortError(signal.reason) : toOpsError(error);
-    if (known.engine) return known;
-    const { code, message, hint } = known;
     const { engine } = this.part;
-    return new OpsError({ code, message, engine, cause: error, ...(hint === undefined ? {} : { hint }) });
+    const own = this.#options.ownSettings[engine];
+    const { code, message, hint } = known;
+    const isMisleading = own !== undefined && CONNECTION_SETTINGS.test(hint ?? "");
+    if (known.engine && !isMisleading) return known;
+    const better = isMisleading
+      ? `check ${own}; opsctl backup grants ${engine} prints what its user needs`
+      : hint;
+    return new OpsError({
+      code,
+      message,
+      engine,
+      cause: error,
+      ...(better === undefined ? {} : { hint: better }),
+    });
   }
 
   #output(): PartOutput {

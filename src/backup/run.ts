@@ -6,17 +6,19 @@ import { randomUUID } from "node:crypto";
 import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Call, throwIfAborted } from "../call.ts";
-import { OpsError } from "../errors.ts";
+import { type OpsError, toOpsError } from "../errors.ts";
 import { flush } from "../publish.ts";
 import { type Archive, listArchives, readArchive, writeSidecar } from "./archives.ts";
 import { type Assembled, buildFolder, tarStream, writeStream } from "./assemble.ts";
-import { asIs, Blocks, gzipMember, type Pack, zstdFrame } from "./compress.ts";
+import { asIs, gzipMember, type Pack, zstdFrame } from "./compress.ts";
 import { type Container, FORMAT, FORMAT_VERSION, type Metadata, type Sidecar } from "./metadata.ts";
-import { archiveFile, freeName, requireName } from "./names.ts";
-import { PartRun } from "./part-run.ts";
+import { archiveFile, freeName } from "./names.ts";
+import type { PartRun, PartRunOptions } from "./part-run.ts";
+import { copyParts, startParts } from "./phases.ts";
 import type { BackupPart, Catalogue, FileKind } from "./port.ts";
+import { sign } from "./signature.ts";
 import { neededBytes, requireSpace } from "./space.ts";
-import { type SpoolError, spoolError } from "./spool.ts";
+import { spoolError } from "./spool.ts";
 import { makeWork } from "./work.ts";
 
 const PACKS: Readonly<Record<Container, Pack>> = {
@@ -25,10 +27,6 @@ const PACKS: Readonly<Record<Container, Pack>> = {
   dir: asIs,
   file: asIs,
 };
-/** Parts that are copied at once. */
-const COPIES = 8;
-/** Milliseconds between two lines of progress. */
-const PROGRESS_MS = 250;
 
 /** Encrypts a stream on its way to the archive. */
 export type Encrypt = (stream: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
@@ -43,7 +41,9 @@ export interface RunOptions {
   /** Files that are asked for; a set has all. */
   wants(kind: FileKind): boolean;
   encrypt?: Encrypt | undefined;
+  signingKey?: string | undefined;
   stallMs: number;
+  ownSettings: PartRunOptions["ownSettings"];
   opsctlVersion: string;
   catalogue: Catalogue;
 }
@@ -63,15 +63,20 @@ export interface RunResult {
  *   is published then, and no file of it is left
  */
 export async function runBackup(call: Call, options: RunOptions): Promise<RunResult> {
-  const { folder, container, name: chosen } = options;
-  if (chosen !== undefined && container !== "file") requireName(chosen);
+  const { folder, container, name: chosen, encrypt, signingKey } = options;
+  // a key that cannot be used is refused before anything is done
+  if (signingKey !== undefined) sign(signingKey, "");
+  if (encrypt && (container === "dir" || container === "file"))
+    throw new Error(`a ${container} cannot be encrypted`);
+  // again at the end: until then nothing of the run is in the folder
+  if (chosen !== undefined && container !== "file") await freeName(folder, chosen, new Date());
   const startedAt = new Date();
   const work = await makeWork(folder, container === "file" ? chosen : undefined);
   const disk = new AbortController();
-  const runs = startParts(call, options, work, disk);
+  const runs = startParts(call, { ...options, pack: PACKS[container], work, disk });
   try {
     const archives = await listArchives(folder);
-    await copyParts(call, runs, options, archives, folder);
+    await copyParts(call, runs, (facts) => requireSpace(folder, neededBytes(facts, container, archives)));
     throwIfAborted(call);
     const metadata = await describe(call, runs, options, archives, startedAt);
     call.progress({ label: `writing ${metadata.name}`, done: 0, unit: "bytes" });
@@ -85,86 +90,6 @@ export async function runBackup(call: Call, options: RunOptions): Promise<RunRes
   } finally {
     await rm(work, { recursive: true, force: true });
   }
-}
-
-function startParts(call: Call, options: RunOptions, work: string, disk: AbortController): PartRun[] {
-  const { parts, container, stallMs, wants } = options;
-  let done = 0;
-  let shownAt = 0;
-  const onBytes = (count: number) => {
-    done += count;
-    if (performance.now() - shownAt < PROGRESS_MS) return;
-    shownAt = performance.now();
-    const total = runs.reduce((sum, { facts }) => sum + (facts?.estimate_bytes ?? 0), 0);
-    const label = `copying ${names(runs.filter((run) => run.isRunning))}`;
-    call.progress({ label, done, unit: "bytes", ...(total > done ? { total } : {}) });
-  };
-  const spool = {
-    pack: PACKS[container],
-    blocks: new Blocks(),
-    onFailure: (error: SpoolError) => disk.abort(error),
-    onBytes,
-  };
-  const paths = new Set<string>();
-  const runs = parts.map(
-    (part) => new PartRun(part, { call, stop: disk.signal, stallMs, wants, work, spool, paths }),
-  );
-  return runs;
-}
-
-function names(runs: readonly PartRun[]): string {
-  return [...new Set(runs.map(({ part }) => part.engine))].join(", ");
-}
-
-/** Through all phases; ends the snapshots in any case. @throws OpsError when nothing was copied, or the run must end */
-async function copyParts(
-  call: Call,
-  runs: readonly PartRun[],
-  { container }: RunOptions,
-  archives: readonly Archive[],
-  folder: string,
-): Promise<void> {
-  try {
-    call.progress({ label: `asking ${names(runs)}`, done: 0, unit: "bytes" });
-    await Promise.all(runs.map((run) => run.open()));
-    requireSome(runs);
-    const facts = runs.flatMap(({ facts }) => facts ?? []);
-    await requireSpace(folder, neededBytes(facts, container, archives));
-    const slow = runs.filter(({ part }) => part.isSlowToPrepare);
-    if (slow.length > 0)
-      call.progress({ label: `waiting for the snapshot of ${names(slow)}`, done: 0, unit: "bytes" });
-    await Promise.all(slow.map((run) => run.prepare()));
-    await Promise.all(runs.filter((run) => !slow.includes(run)).map((run) => run.prepare()));
-    requireSome(runs);
-    await sideBySide(runs);
-  } finally {
-    await Promise.all(runs.map((run) => run.close()));
-  }
-  requireSome(runs);
-}
-
-/** Not all at once where there are many: each of a server's databases takes a connection more while it is copied. */
-async function sideBySide(runs: readonly PartRun[]): Promise<void> {
-  const waiting = runs.values();
-  const workers = Array.from({ length: COPIES }, async () => {
-    for (const run of waiting) await run.copy();
-  });
-  await Promise.all(workers);
-}
-
-/** @throws OpsError when every part has failed */
-function requireSome(runs: readonly PartRun[]): void {
-  const failures = runs.flatMap(({ failure }) => failure ?? []);
-  if (failures.length < runs.length) return;
-  const [first] = failures;
-  if (failures.length === 1) throw first;
-  const isSame = failures.every(({ code }) => code === first!.code);
-  throw new OpsError({
-    code: isSame ? first!.code : "failed",
-    message: `nothing was backed up: ${failures.map(({ engine, message }) => `${engine}: ${message}`).join("; ")}`,
-    hint: first!.hint ?? "opsctl health",
-    cause: first,
-  });
 }
 
 async function describe(
@@ -184,7 +109,7 @@ async function describe(
     format_version: FORMAT_VERSION,
     id: randomUUID(),
     name: container === "file" ? name! : await freeName(folder, name, startedAt),
-    sequence: await catalogue.nextSequence(call, known),
+    sequence: await recorded(call, known + 1, () => catalogue.nextSequence(call, known)),
     state: copied.length === parts.length ? "complete" : "incomplete",
     consistency: copied.some(({ consistency }) => consistency === "fuzzy") ? "fuzzy" : "consistent",
     skew_ms: snapshots.length < 2 ? null : Math.max(...snapshots) - Math.min(...snapshots),
@@ -195,6 +120,17 @@ async function describe(
     parts,
     files: runs.flatMap(({ files }) => files.map(({ metadata }) => metadata)),
   };
+}
+
+/** A backup does not depend on this host's state file: without it the folder alone says what was there before. */
+async function recorded<T>(call: Call, otherwise: T, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throwIfAborted(call);
+    call.log("WARNING", `this host's list of archives cannot be used: ${toOpsError(error).message}`);
+    return otherwise;
+  }
 }
 
 /** Puts the archive together in the run's folder, down to the disk. */
@@ -226,7 +162,7 @@ async function publishSet(
   call: Call,
   assembled: Assembled,
   metadata: Metadata,
-  { folder, container, encrypt, catalogue }: RunOptions,
+  { folder, container, encrypt, signingKey, catalogue }: RunOptions,
 ): Promise<Sidecar> {
   const file = archiveFile(metadata.name, container, encrypt !== undefined);
   const path = join(folder, file);
@@ -240,18 +176,20 @@ async function publishSet(
     encrypted: encrypt !== undefined,
     size_bytes: assembled.size_bytes,
     sha256: assembled.sha256,
+    signature: signingKey === undefined ? null : sign(signingKey, assembled.sha256),
     verified: null,
     damaged: null,
     metadata,
   };
   await writeSidecar(path, sidecar);
-  await catalogue.add(call, {
+  const entry = {
     name: metadata.name,
     path,
     sha256: assembled.sha256,
     sequence: metadata.sequence,
     created_at: Date.parse(metadata.started_at),
     state: metadata.state,
-  });
+  };
+  await recorded(call, undefined, () => catalogue.add(call, entry));
   return sidecar;
 }

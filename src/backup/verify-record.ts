@@ -39,6 +39,7 @@ export async function recordVerified(
       encrypted,
       size_bytes,
       sha256,
+      signature: null,
       verified,
       damaged: null,
       metadata,

@@ -7,9 +7,10 @@ import { ArchiveFile } from "./archive-file.ts";
 import type { Archive } from "./archives.ts";
 import { Damaged } from "./damaged.ts";
 import { type Decrypted, decryptArchive } from "./encrypt.ts";
-import type { Metadata } from "./metadata.ts";
+import type { Metadata, Sidecar } from "./metadata.ts";
 import type { ParseFile } from "./port.ts";
 import { innerMetadata, openSet } from "./reader.ts";
+import { isSignedBy } from "./signature.ts";
 import { recordDamage, recordVerified } from "./verify-record.ts";
 import { checkSet, type Problem, type SetFindings, type VerifyLevel } from "./verify-set.ts";
 
@@ -18,6 +19,8 @@ export interface VerifyTools {
   parsers: (engine: EngineName) => Promise<ParseFile>;
   /** Folder for what parsers have to write, and for the plain content of an encrypted archive. */
   scratchParent: string;
+  /** What signatures are made with; undefined: they are not checked. */
+  signingKey?: string | undefined;
   /** age identities, one a line; undefined: of an encrypted archive only the digest is compared. */
   identity?: string | undefined;
 }
@@ -108,6 +111,7 @@ async function look(call: Call, archive: Archive, level: VerifyLevel, tools: Ver
     if (!(error instanceof Damaged)) throw error;
     found.problems.push({ path: error.path, message: error.what });
   }
+  if (sidecar !== null) checkSignature(sidecar, tools.signingKey, name, found);
   const isOther = sidecar !== null && found.sha256 !== undefined && found.sha256 !== sidecar.sha256;
   if (isOther)
     found.problems.push({
@@ -115,6 +119,27 @@ async function look(call: Call, archive: Archive, level: VerifyLevel, tools: Ver
       message: "its SHA-256 is not that of its sidecar: its bytes were changed",
     });
   return found;
+}
+
+/** Of the digest that the sidecar claims; whether the bytes have it is seen elsewhere. */
+function checkSignature(
+  { sha256, signature }: Sidecar,
+  key: string | undefined,
+  name: string,
+  found: Found,
+): void {
+  if (key === undefined) {
+    if (signature !== null)
+      found.notes.push("signed: without OPSCTL_BACKUP_SIGNING_KEY nobody knows by whom");
+    return;
+  }
+  if (signature === null) found.notes.push("not signed: anybody may have made it");
+  else if (!isSignedBy(key, sha256, signature))
+    found.problems.push({
+      path: name,
+      message:
+        "its signature was not made with OPSCTL_BACKUP_SIGNING_KEY: it was changed, or somebody else made it",
+    });
 }
 
 async function lookPlain(

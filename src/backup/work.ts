@@ -1,7 +1,8 @@
 /** Folders of runs that are not over: beside the archives, hidden, and on the same file system, so that a rename publishes. */
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OpsError } from "../errors.ts";
+import { makeFolders } from "../folders.ts";
 import { PARTIAL } from "../publish.ts";
 
 /** In the folder of archives: held by the run that writes there, or removes. */
@@ -37,9 +38,9 @@ export async function sweepWork(folder: string, label = SET): Promise<string[]> 
 }
 
 /** Makes a folder for archives when it is missing, readable by its owner only: archives hold everything. @throws OpsError `failed` */
-export async function makeFolder(folder: string): Promise<void> {
+export function makeFolder(folder: string): void {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    makeFolders(folder);
   } catch (error) {
     throw folderError(folder, error);
   }

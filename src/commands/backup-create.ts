@@ -1,23 +1,25 @@
 import type * as v from "valibot";
 import type { Level } from "../backup/metadata.ts";
 import { type Operated, operate } from "../backup/operate.ts";
+import { said } from "../backup/phases.ts";
 import type { BackupPart } from "../backup/port.ts";
 import type { RetentionPolicy } from "../backup/retention.ts";
 import type { Encrypt } from "../backup/run.ts";
 import { makeFolder } from "../backup/work.ts";
 import type { madeBackup } from "../contract/backup.ts";
 import { type ErrorCode, OpsError, usageError } from "../errors.ts";
+import { escapeCell } from "../output/escape.ts";
 import { bytes } from "../output/human.ts";
 import type { Io } from "../output/io.ts";
 import { type Column, printTable } from "../output/table.ts";
 import { TOOL_VERSION } from "../package.ts";
+import { ownSettings, partsOf } from "./backup-parts.ts";
 import {
   type CreateOptions,
   type Destination,
   destinationOf,
   enginesOf,
   levelOf,
-  partOptions,
   sqliteFiles,
 } from "./backup-request.ts";
 import type { Context, Result } from "./command.ts";
@@ -37,15 +39,15 @@ export async function create(
   const destination = destinationOf(context, options, engines);
   const level = levelOf(options.verify);
   const policy = policyOf(context, options, destination);
-  const encrypt = await encryption(context, options);
+  const encrypt = await encryption(context, options, destination);
   if (encrypt && level === "parse" && app.config.text("OPSCTL_BACKUP_IDENTITY") === undefined)
     throw usageError(
       "--verify parse: what is encrypted cannot be read without a key",
-      "set OPSCTL_BACKUP_IDENTITY_FILE, or verify it elsewhere",
+      "leave --verify parse out, or set OPSCTL_BACKUP_IDENTITY_FILE",
     );
   const parts = await partsOf(context, options, engines, destination);
   const isSet = destination.kind === undefined;
-  if (isSet) await makeFolder(destination.folder);
+  if (isSet) makeFolder(destination.folder);
   const { text } = app.config;
   const operated = await operate(call, {
     run: {
@@ -55,7 +57,9 @@ export async function create(
       name: destination.name,
       wants: (kind) => destination.kind === undefined || destination.kind === kind,
       encrypt,
+      signingKey: text("OPSCTL_BACKUP_SIGNING_KEY"),
       stallMs: app.config.durationMs("OPSCTL_BACKUP_STALL"),
+      ownSettings: ownSettings(context),
       opsctlVersion: TOOL_VERSION,
       catalogue: await app.catalogue(),
     },
@@ -63,6 +67,7 @@ export async function create(
     verify: verification(context, level, destination.folder),
     retention: policy,
     isEverything: args.length === 0,
+    mustBeConsistent: options.requireConsistent === true,
     shrinkPercent: app.config.integer("OPSCTL_BACKUP_SHRINK"),
     hooks: { before: text("OPSCTL_BACKUP_BEFORE"), after: text("OPSCTL_BACKUP_AFTER") },
     pings: {
@@ -72,7 +77,9 @@ export async function create(
     },
   });
   const data = describe(operated, Math.round(performance.now() - startedAt));
-  for (const warning of data.warnings) io.note(warning, "warning:");
+  // what makes the run fail is said once, at its end
+  const ending = operated.hookFailure?.message;
+  for (const warning of data.warnings.filter((text) => text !== ending)) io.note(warning, "warning:");
   return {
     data,
     render: (out) => render(out, data),
@@ -105,42 +112,28 @@ function policyOf(
 
 function verification({ app }: Context, level: Exclude<Level, "drill">, scratchParent: string) {
   const parsers = (engine: BackupPart["engine"]) => app.backupParser(engine);
-  return { level, tools: { parsers, scratchParent, identity: app.config.text("OPSCTL_BACKUP_IDENTITY") } };
+  const { text } = app.config;
+  const [identity, signingKey] = [text("OPSCTL_BACKUP_IDENTITY"), text("OPSCTL_BACKUP_SIGNING_KEY")];
+  return { level, tools: { parsers, scratchParent, identity, signingKey } };
 }
 
-/** @throws OpsError `usage` for what is no recipient */
-async function encryption({ app }: Context, { encryptTo }: CreateOptions): Promise<Encrypt | undefined> {
+/** @throws OpsError `usage` for what is no recipient, and for a container that cannot be encrypted: what is asked for must not be left out */
+async function encryption(
+  { app }: Context,
+  { encryptTo }: CreateOptions,
+  { container }: Destination,
+): Promise<Encrypt | undefined> {
+  const field = encryptTo ? "--encrypt-to" : "OPSCTL_BACKUP_RECIPIENTS";
   const configured = app.config.text("OPSCTL_BACKUP_RECIPIENTS")?.split(",") ?? [];
   const recipients = encryptTo ?? configured.map((recipient) => recipient.trim());
   if (recipients.length === 0) return undefined;
+  if (container === "dir" || container === "file")
+    throw usageError(
+      `${field} asks for encryption, and ${container === "dir" ? "a plain folder" : "one engine's own file"} cannot be encrypted`,
+      "make a .tar.gz or .tar.zst, or unset OPSCTL_BACKUP_RECIPIENTS for this run (OPSCTL_BACKUP_RECIPIENTS= opsctl backup …)",
+    );
   const { encryptStream } = await import("../backup/encrypt.ts");
-  return encryptStream(recipients, encryptTo ? "--encrypt-to" : "OPSCTL_BACKUP_RECIPIENTS");
-}
-
-async function partsOf(
-  context: Context,
-  options: CreateOptions,
-  engines: readonly BackupPart["engine"][],
-  { kind }: Destination,
-): Promise<BackupPart[]> {
-  const { app, call } = context;
-  const isSingle = kind !== undefined;
-  const files = sqliteFiles(context, options.sqlite, isSingle);
-  const backupOptions = partOptions(context, options);
-  // the way of a single file follows from its ending
-  if (kind === "neo4j-cypher") backupOptions.neo4j.method = "cypher";
-  if (isSingle) backupOptions.databases = [];
-  const listed: BackupPart[] = [];
-  for (const engine of engines) {
-    const named = files.length > 0 ? files : [app.dataFile];
-    listed.push(...(await app.backupParts(call, engine, backupOptions, named)));
-  }
-  const parts = kind?.startsWith("postgres") ? listed.filter(({ name }) => name !== "globals") : listed;
-  if (!isSingle || parts.length === 1) return parts;
-  throw usageError(
-    `--output: a single file cannot hold ${parts.map(({ name }) => name).join(" and ")}`,
-    "name one file with --sqlite, or end --output with .tar.gz",
-  );
+  return encryptStream(recipients, field);
 }
 
 function describe(operated: Operated, durationMs: number): MadeBackup {
@@ -175,16 +168,18 @@ function verdict(
 ): { code?: ErrorCode; failure?: OpsError } {
   if (damage) return { failure: damage };
   if (failures.length > 0) {
-    const named = failures.map(({ engine, message }) => `${engine}: ${message}`).join("; ");
     return {
       failure: new OpsError({
         code: "partial",
-        message: `the archive is incomplete: ${named}`,
+        message: `the archive is incomplete: ${said(failures)}`,
         hint: failures[0]!.hint ?? "opsctl health",
       }),
     };
   }
-  if (hookFailure) return { failure: new OpsError({ code: "partial", message: hookFailure.message }) };
+  if (hookFailure) {
+    const { message, hint } = hookFailure;
+    return { failure: new OpsError({ code: "partial", message, ...(hint === undefined ? {} : { hint }) }) };
+  }
   if (!mustBeConsistent || sidecar.metadata.consistency === "consistent") return {};
   const fuzzy = sidecar.metadata.parts.filter(({ consistency }) => consistency === "fuzzy");
   return {
@@ -227,8 +222,9 @@ async function render(io: Io, data: MadeBackup): Promise<void> {
   const skew = data.skew_ms === null ? "" : `, snapshots within ${data.skew_ms} ms`;
   const verified = data.verified ? `verified (${data.verified.level})` : "not verified";
   const removed = data.removed.length === 0 ? "" : `, removed ${data.removed.length} old`;
-  const engines = [...new Set(data.parts.map(({ engine }) => engine))].join(" ");
+  const whole = data.parts.filter(({ state }) => state === "complete");
+  const engines = [...new Set(whole.map(({ engine }) => engine))].join(" ");
   await io.out(
-    `${data.path}: ${data.state}, ${data.consistency}${skew}, ${verified}, ${engines}, ${bytes(data.size_bytes)} in ${(data.duration_ms / 1000).toFixed(1)} s${removed}\n`,
+    `${escapeCell(data.path)}: ${data.state}, ${data.consistency}${skew}, ${verified}, ${engines}, ${bytes(data.size_bytes)} in ${(data.duration_ms / 1000).toFixed(1)} s${removed}\n`,
   );
 }

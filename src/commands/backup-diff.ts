@@ -2,15 +2,20 @@ import type { Command } from "commander";
 import type * as v from "valibot";
 import { findArchive } from "../backup/archives.ts";
 import { diffSets } from "../backup/diff.ts";
+import { countLive } from "../backup/live.ts";
 import type { Metadata } from "../backup/metadata.ts";
 import type { backupDiff } from "../contract/backup-list.ts";
 import { OpsError } from "../errors.ts";
 import type { Io } from "../output/io.ts";
 import { type Column, printTable } from "../output/table.ts";
 import { archiveFolder, DIR } from "./backup-folder.ts";
+import { allParts, ownSettings } from "./backup-parts.ts";
 import type { Context, Run } from "./command.ts";
 
 type Diff = v.InferOutput<typeof backupDiff>;
+
+/** In place of an archive. */
+const LIVE = "live";
 
 interface DiffOptions {
   dir?: string;
@@ -20,9 +25,12 @@ interface DiffOptions {
 export function defineDiff(command: Command, run: Run): void {
   command
     .command("diff")
-    .description("compare the counts of two archives")
+    .description("compare the counts of two archives, or of one with what is there now")
     .argument("<a>", "an archive: its name, its path, or latest")
-    .argument("<b>", "another one")
+    .argument(
+      "<b>",
+      "another one, or live: what is there now, which takes as long as a backup and keeps nothing",
+    )
     .option(...DIR)
     .option("--exit-code", "exit with 4 when they differ")
     .action(run<DiffOptions>(diff));
@@ -30,7 +38,8 @@ export function defineDiff(command: Command, run: Run): void {
 
 async function diff(context: Context, [a, b]: string[], { dir, exitCode }: DiffOptions) {
   const folder = archiveFolder(context, dir);
-  const [left, right] = [await metadataOf(folder, a!), await metadataOf(folder, b!)];
+  const left = await metadataOf(folder, a!);
+  const right = b === LIVE ? await liveParts(context, left) : await metadataOf(folder, b!);
   const difference = diffSets(left, right);
   const isSame = difference.changes.length + difference.parts.length === 0;
   const data: Diff = { a: left.name, b: right.name, same: isSame, ...difference };
@@ -39,6 +48,15 @@ async function diff(context: Context, [a, b]: string[], { dir, exitCode }: DiffO
     render: (io: Io) => render(io, data),
     code: exitCode && !isSame ? ("no" as const) : undefined,
   };
+}
+
+/** Counted now, of those engines that the archive has. */
+async function liveParts(context: Context, { parts: kept }: Metadata) {
+  const engines = new Set(kept.map(({ engine }) => engine));
+  const parts = (await allParts(context)).filter(({ engine }) => engines.has(engine));
+  const stallMs = context.app.config.durationMs("OPSCTL_BACKUP_STALL");
+  const options = { parts, stallMs, ownSettings: ownSettings(context) };
+  return { name: LIVE, parts: await countLive(context.call, options) };
 }
 
 async function metadataOf(folder: string, name: string): Promise<Metadata> {

@@ -45,6 +45,7 @@ function summary(archive: Archive, newest: string | undefined, now: number): Row
   const { name, path, container, encrypted, size_bytes, sidecar } = archive;
   const metadata = sidecar?.metadata;
   const createdAt = timeOf(archive);
+  const whole = metadata?.parts.filter(({ state }) => state === "complete") ?? [];
   return {
     sequence: metadata?.sequence ?? null,
     name,
@@ -54,13 +55,14 @@ function summary(archive: Archive, newest: string | undefined, now: number): Row
     size_bytes,
     created_at: createdAt === null ? null : isoTime(createdAt),
     age_ms: createdAt === null ? null : now - createdAt,
-    engines: [...new Set(metadata?.parts.map(({ engine }) => engine))],
+    engines: [...new Set(whole.map(({ engine }) => engine))],
     state: stateOf(archive),
     consistency: metadata?.consistency ?? null,
     skew_ms: metadata?.skew_ms ?? null,
     verified: sidecar?.verified ?? null,
     problem: archive.problem ?? sidecar?.damaged?.message ?? (sidecar === null ? "it has no sidecar" : null),
     latest: path === newest,
+    signed: sidecar !== null && sidecar.signature !== null,
   };
 }
 

@@ -1,9 +1,11 @@
 /** What the flags of `backup create` ask for. */
 import { lstatSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
-import { type Container, LEVELS, type Level } from "../backup/metadata.ts";
+import { sidecarPath } from "../backup/archives.ts";
+import { type Container, LEVELS, type Level, parseSidecar, type Sidecar } from "../backup/metadata.ts";
 import { requireName } from "../backup/names.ts";
 import type { BackupOptions, FileKind } from "../backup/port.ts";
+import { readSmallFile } from "../backup/small-file.ts";
 import { type EngineName, usageError } from "../errors.ts";
 import type { Context } from "./command.ts";
 import { engineNames, requireConfigured } from "./engines.ts";
@@ -25,6 +27,17 @@ export interface CreateOptions {
   retention: boolean;
 }
 
+const SUBCOMMANDS = ["create", "list", "show", "verify", "diff", "grants", "schedule"];
+
+/** What the flags are when nobody gives them. */
+export const DEFAULTS: Readonly<CreateOptions> = {
+  freeze: "never",
+  neo4jMethod: "export",
+  redisMethod: "auto",
+  verify: "checksums",
+  retention: true,
+};
+
 /** Writers of Neo4j wait no longer for a backup. */
 const FREEZE_MS = 30_000;
 
@@ -39,6 +52,9 @@ export interface Destination {
   isNamed: boolean;
 }
 
+/** Leaves room for what is added to it while it is written. */
+const MAX_FILE_NAME = 200;
+
 /** Endings of one engine's own file. */
 const KINDS: readonly { ending: string; engine: EngineName; kind: FileKind }[] = [
   { ending: ".dump", engine: "postgres", kind: "postgres-custom" },
@@ -52,7 +68,6 @@ const KINDS: readonly { ending: string; engine: EngineName; kind: FileKind }[] =
 ];
 const ARCHIVES: readonly { ending: string; container: Container }[] = [
   { ending: ".tar.gz", container: "tar.gz" },
-  { ending: ".tgz", container: "tar.gz" },
   { ending: ".tar.zst", container: "tar.zst" },
 ];
 
@@ -123,20 +138,47 @@ function singleFile(
       `--output: a ${ending} file holds ${engine} alone, and this is a backup of ${engines.join(", ")}`,
       `opsctl backup ${engine} --output ${path}`,
     );
-  if (options.encryptTo)
-    throw usageError("--encrypt-to: a single file is not encrypted", "end --output with .tar.gz");
   if (engine === "postgres" && options.databases)
     throw usageError(
       "--databases: a single file holds one database",
       "end --output with .tar.gz, or leave --databases out",
     );
+  requireReplaceable(path);
+  return { folder: dirname(path), container: "file", name: basename(path), kind, isNamed: true };
+}
+
+/**
+ * A single file may replace the one that a run before made, and nothing else: not a database, not a file of somebody else, not what lies where its
+ * sidecar goes.
+ * @throws OpsError `usage`
+ */
+function requireReplaceable(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found && !found.isFile())
     throw usageError(
       `--output: ${path} is there and is no file`,
       "a backup replaces files only: name another path",
     );
-  return { folder: dirname(path), container: "file", name: basename(path), kind, isNamed: true };
+  if (basename(path).length > MAX_FILE_NAME)
+    throw usageError(`--output: the name has more than ${MAX_FILE_NAME} characters`, "name a shorter one");
+  const sidecar = sidecarPath(path);
+  const known = readOwnSidecar(sidecar);
+  if (known?.container === "file" && known.file === basename(path)) return;
+  const [taken] = [path, sidecar].filter((name) => lstatSync(name, { throwIfNoEntry: false }));
+  if (taken === undefined) return;
+  throw usageError(
+    `--output: ${taken} is there, and no backup by opsctl made it`,
+    "name another path, or move the file away",
+  );
+}
+
+/** Undefined: there is none, or it is something else. */
+function readOwnSidecar(path: string): Sidecar | undefined {
+  try {
+    return parseSidecar(readSmallFile(path), path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Engines by name, or all that are configured; the embedded file counts when it is there or other files are named. */
@@ -147,7 +189,8 @@ export function enginesOf(
 ): EngineName[] {
   const { app } = context;
   const servers = (["neo4j", "postgres", "redis"] as const).filter((name) => app.targets.backup[name]);
-  const names = engineNames(given, files.all.length > 0 ? [...servers, "sqlite"] : servers);
+  const there = files.all.length > 0 ? ([...servers, "sqlite"] as const) : servers;
+  const names = engineNames(given, there, SUBCOMMANDS);
   if (files.named && !names.includes("sqlite"))
     throw usageError(
       `--sqlite names a file, and this is a backup of ${names.join(", ")}`,

@@ -104,6 +104,7 @@ async function look({ app, call }: Context, archive: Archive, level: VerifyLevel
       parsers: (engine) => app.backupParser(engine),
       scratchParent: tmpdir(),
       identity: app.config.text("OPSCTL_BACKUP_IDENTITY"),
+      signingKey: app.config.text("OPSCTL_BACKUP_SIGNING_KEY"),
     });
     return { ...shared, ...found, error: null };
   } catch (error) {

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { defineDiff } from "./backup-diff.ts";
 import { DIR } from "./backup-folder.ts";
 import { defineList } from "./backup-list.ts";
+import { DEFAULTS } from "./backup-request.ts";
 import { defineSchedule } from "./backup-schedule.ts";
 import { defineShow } from "./backup-show.ts";
 import { defineVerify } from "./backup-verify.ts";
@@ -47,7 +48,7 @@ Examples:
     .option(
       "--freeze <when>",
       "Neo4j: hold writers for a consistent export: never, auto (when writes came in between), always",
-      "never",
+      DEFAULTS.freeze,
     )
     .option(
       "--freeze-timeout <duration>",
@@ -57,12 +58,12 @@ Examples:
     .option(
       "--neo4j-method <method>",
       "export (typed NDJSON), cypher (a script for cypher-shell), dump (neo4j-admin, stops the server)",
-      "export",
+      DEFAULTS.neo4jMethod,
     )
-    .option("--redis-method <method>", "psync (as a replica), scan (key by key), auto", "auto")
+    .option("--redis-method <method>", "psync (as a replica), scan (key by key), auto", DEFAULTS.redisMethod)
     .option("--require-consistent", "exit with 3 when a part is fuzzy")
     .option("--encrypt-to <recipient>", "encrypt to an age public key (age1…); may be repeated", collect)
-    .option("--verify <level>", "how to verify it afterwards: structure, checksums, parse", "checksums");
+    .option("--verify <level>", "how to verify it afterwards: structure, checksums, parse", DEFAULTS.verify);
   defineRetention(create)
     .option("--no-retention", "remove no old archives")
     .action(lazily(async () => (await import("./backup-create.ts")).create));

@@ -7,14 +7,19 @@ const ALIASES: Readonly<Record<string, EngineName>> = { postgresql: "postgres", 
 
 /**
  * Positional `[ENGINE…]`: names, aliases or `all`; none or `all` means what is configured.
+ * @param subcommands what may have been meant, where a command takes engines or a subcommand
  * @throws OpsError `usage` for an unknown name
  */
-export function engineNames(given: readonly string[], configured: readonly EngineName[]): EngineName[] {
+export function engineNames(
+  given: readonly string[],
+  configured: readonly EngineName[],
+  subcommands: readonly string[] = [],
+): EngineName[] {
   if (given.length === 0 || given.includes("all")) return NAMES.filter((name) => configured.includes(name));
   const wanted = given.map((text) => {
     const name = ALIASES[text] ?? NAMES.find((known) => known === text);
     if (name) return name;
-    const known = [...NAMES, ...Object.keys(ALIASES), "all"];
+    const known = [...NAMES, ...Object.keys(ALIASES), "all", ...subcommands];
     throw usageError(`"${text}" is no engine`, suggest(text, known) ?? `use ${NAMES.join(", ")} or all`);
   });
   return NAMES.filter((name) => wanted.includes(name));

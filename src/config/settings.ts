@@ -241,6 +241,12 @@ export const SETTINGS = [
     doc: "age recipients (age1…) that archives are encrypted to: separated by commas",
   },
   {
+    name: "OPSCTL_BACKUP_SIGNING_KEY",
+    type: "text",
+    secret: "value",
+    doc: "key that archives are signed with (HMAC-SHA-256), at least 32 characters",
+  },
+  {
     name: "OPSCTL_BACKUP_IDENTITY",
     type: "text",
     secret: "value",

@@ -26,6 +26,8 @@ const archive = {
   problem: nullableText,
   /** The newest of those that are complete, verified and undamaged. */
   latest: v.boolean(),
+  /** It has a signature; `backup verify` says whether it is right. */
+  signed: v.boolean(),
 };
 
 export const backupList = v.strictObject({

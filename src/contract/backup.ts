@@ -13,7 +13,7 @@ export const madeBackup = v.strictObject({
   sha256: text,
   sequence: count,
   state: v.picklist(["complete", "incomplete"]),
-  consistency: v.nullable(v.picklist(["consistent", "fuzzy"])),
+  consistency: v.picklist(["consistent", "fuzzy"]),
   skew_ms: v.nullable(milliseconds),
   started_at: time,
   finished_at: time,

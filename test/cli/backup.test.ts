@@ -1,5 +1,5 @@
 /** `backup` as a user meets it: what it makes in each format is read with the system's own programs. */
-import { existsSync, statSync } from "node:fs";
+import { existsSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import Database from "better-sqlite3";
 import { Redis } from "ioredis";
@@ -76,9 +76,12 @@ describe.each(["tar.gz", "tar.zst", "dir"])("a set as %s", (format) => {
     expect(made).toMatchObject({ name, container: format, state: "complete", consistency: "consistent" });
     expect(made["verified"]).toMatchObject({ level: "checksums" });
     const { metadata, find } = await unpack(made["path"], join(box.dir, format));
-    await checkPostgres(find(/\.dump$/), find(/^postgres\/(?!globals).*\.sql$/));
-    await checkRedis(find(/\.rdb$/));
     await checkSqlite(find(/app\.db$/));
+    // one container is enough for the slow programs: `unpack` has compared the digests of all files
+    if (format === "tar.gz") {
+      await checkPostgres(find(/\.dump$/), find(/^postgres\/(?!globals).*\.sql$/));
+      await checkRedis(find(/\.rdb$/));
+    }
     const counts = Object.fromEntries(
       metadata.parts.map((part) => [`${part.engine} ${part.name}`, part.counts]),
     );
@@ -134,10 +137,10 @@ describe("one engine's own file", () => {
   test.each(Object.entries(FILES))("%s", async (name, { engine, check }) => {
     const flags = engine === "sqlite" ? ["--sqlite", file] : [];
     const own = { ...env, OPSCTL_BACKUP_SQLITE: "" };
-    // twice: the second replaces the first
-    for (let run = 0; run < 2; run += 1)
-      await box.ok(["backup", engine, ...flags, "--output", name], { env: own });
     const path = join(box.cwd, name);
+    // what was there is replaced
+    writeFileSync(path, "of the day before");
+    await box.ok(["backup", engine, ...flags, "--output", name], { env: own });
     await check(path);
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(sidecarOf(path)).toMatchObject({ file: basename(path), sha256: await digest(path) });
@@ -147,9 +150,9 @@ describe("one engine's own file", () => {
 
 test("a slow snapshot is waited for: the others are taken after it, and nobody is given up meanwhile", async () => {
   // longer than the watchdog's patience with a server that is silent in the middle of its data
-  const slow = await ownRedis(["--repl-diskless-sync-delay", "5"]);
+  const slow = await ownRedis(["--repl-diskless-sync-delay", "3"]);
   try {
-    const patience = { OPSCTL_BACKUP_STALL: "3s" };
+    const patience = { OPSCTL_BACKUP_STALL: "1s" };
     await box.ok(["backup", "--name", "slow"], { env: { ...env, ...patience, REDIS_URL: slow.url } });
     const { parts } = sidecarOf(join(backupsOf(box), "slow.tar.gz")).metadata;
     const at = (engine: string) =>

@@ -604,6 +604,41 @@ describe("with a server that is down", () => {
   });
 });
 
+test("backups are made, listed, shown, verified, compared and kept by a policy", async () => {
+  const first = await json("backup", ["backup"]);
+  expect(first).toMatchObject({
+    state: "complete",
+    consistency: "consistent",
+    parts: [{ engine: "sqlite", files: ["sqlite/data.db"], state: "complete" }],
+    verified: { level: "checksums" },
+  });
+  await box.ok(["remember", "issue:after-the-backup", "one more"]);
+  const second = await json("backup", ["backup", "--name", "second"]);
+  const listed = await json("backup list", ["backup", "list"]);
+  expect(listed["backups"]).toMatchObject([
+    { name: "second", latest: true, state: "complete" },
+    { name: first["name"], latest: false },
+  ]);
+  expect(await json("backup show", ["backup", "show", "latest"])).toMatchObject({ name: "second" });
+  const verified = await json("backup verify", ["backup", "verify", "--level", "parse", "second"]);
+  expect(verified["backups"]).toMatchObject([{ name: "second", ok: true }]);
+  const difference = await json("backup diff", ["backup", "diff", first["name"], "second"]);
+  expect(difference["changes"]).toContainEqual(
+    expect.objectContaining({ engine: "sqlite", kind: "count", name: "rows" }),
+  );
+  expect(second["sequence"]).toBeGreaterThan(first["sequence"]);
+  const [schedule] = (await json("backup schedule", ["backup", "schedule", "0 3 * * *"]))["next"];
+  expect(schedule).toMatch(/T03:00:00/);
+  const grants = await json("backup grants", ["backup", "grants", "redis"]);
+  expect(grants["grants"]).toMatchObject([{ engine: "redis", text: expect.stringContaining("ACL SETUSER") }]);
+  const cleaned = await json("cleanup", ["cleanup", "--keep-last", "1"]);
+  expect(cleaned["archives"]).toMatchObject([
+    { name: "second", action: "keep" },
+    { name: first["name"], action: "remove" },
+  ]);
+  expect((await json("backup list", ["backup", "list"]))["backups"]).toHaveLength(1);
+});
+
 test("every contract was checked", async () => {
   const { code, stdout, stderr } = await box.run(["fixes", "show", "nothing", "--json"]);
   expect({ code, stdout }).toEqual({ code: 25, stdout: "" });

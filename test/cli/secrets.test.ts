@@ -106,15 +106,12 @@ describe("every way to give a password", () => {
     const used = await box.ok(["env", ...args], { env });
     expect(used).toMatch(/neo4j connection\tbolt:\/\/127\.0\.0\.1:1\S*\tin use/);
     expect(used).toContain("***");
-    for (const command of [
-      ["env"],
-      ["stats"],
-      ["health", "--json"],
-      ["remember", "issue:x", "y"],
-      ["init"],
-    ]) {
-      expectSilence(await box.run([...command, ...args, "-v"], { env: { ...env, ...LOUD } }));
-    }
+    expect(used).not.toContain("v0gel");
+    const commands = [["stats"], ["health", "--json"], ["remember", "issue:x", "y"]];
+    const ran = await Promise.all(
+      commands.map((command) => box.run([...command, ...args, "-v"], { env: { ...env, ...LOUD } })),
+    );
+    for (const one of ran) expectSilence(one);
   });
 });
 
@@ -132,10 +129,13 @@ describe("errors of the configuration", () => {
     "a setting beside it": { ...URLS, POSTGRES_PORT: "none" },
   };
   test.each(Object.entries(BROKEN))("%s", async (_, env) => {
-    for (const flags of [[], ["--json"], ["-v"]]) {
-      const ran = await box.run(["stats", ...flags], { env: { ...env, ...LOUD } });
-      expect(ran.code).toBe(2);
-      expectSilence(ran);
+    const flags = [["-v"], ["-v", "--json"]];
+    const ran = await Promise.all(
+      flags.map((more) => box.run(["stats", ...more], { env: { ...env, ...LOUD } })),
+    );
+    for (const one of ran) {
+      expect(one.code).toBe(2);
+      expectSilence(one);
     }
   });
 });

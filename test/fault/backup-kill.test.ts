@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { endAtRandom, makeSubject, replaceAtRandom, type Subject } from "./backup-kill.ts";
+import { endAtRandom, makeSubject, replaceAtRandom, type Subject, withoutServer } from "./backup-kill.ts";
 import { seeded } from "./kill-import.ts";
 
-const BYTES = 3 * 1024 * 1024;
-const KILLS = 20;
-const STOPS = 4;
+const BYTES = 1024 * 1024;
+/** Twenty kills: most of runs that start fast, some of runs with a child process and a session. */
+const KILLS_OF_A_FILE = 16;
+const KILLS = 4;
+const STOPS = 2;
+const REPLACEMENTS = 2;
 
 /** Samples of backup-kill.campaign.test.ts. */
 describe("backup, ended at random points", () => {
@@ -15,10 +18,16 @@ describe("backup, ended at random points", () => {
   });
   afterAll(() => subject?.drop());
 
-  it(`${KILLS} × SIGKILL: only whole archives, a free lock, and the next run sweeps`, async () => {
-    const tally = await endAtRandom(subject, ["SIGKILL"], KILLS, seeded(21));
-    expect(tally.ended).toBe(KILLS);
+  it(`${KILLS_OF_A_FILE} × SIGKILL of a SQLite file alone: only whole archives, a free lock, and the next run sweeps`, async () => {
+    const tally = await endAtRandom(withoutServer(subject), ["SIGKILL"], KILLS_OF_A_FILE, seeded(21));
+    expect(tally.ended).toBe(KILLS_OF_A_FILE);
     // some of them were in the middle of their work
+    expect(tally.leftBehind).toBeGreaterThan(0);
+  }, 120_000);
+
+  it(`${KILLS} × SIGKILL with PostgreSQL beside it: no program and no session is left either`, async () => {
+    const tally = await endAtRandom(subject, ["SIGKILL"], KILLS, seeded(24));
+    expect(tally.ended).toBe(KILLS);
     expect(tally.leftBehind).toBeGreaterThan(0);
   }, 120_000);
 
@@ -27,7 +36,7 @@ describe("backup, ended at random points", () => {
     expect(tally).toMatchObject({ ended: STOPS, leftBehind: 0 });
   }, 120_000);
 
-  it(`${STOPS} × SIGKILL of runs that replace a single file: it is whole each time`, async () => {
-    expect(await replaceAtRandom(subject, STOPS, seeded(23))).toBeGreaterThan(0);
+  it(`${REPLACEMENTS} × SIGKILL of runs that replace a single file: it is whole each time`, async () => {
+    expect(await replaceAtRandom(subject, REPLACEMENTS, seeded(23))).toBeGreaterThan(0);
   });
 });

@@ -51,9 +51,9 @@ describe("a small disk", () => {
   it("is seen before anything is copied, with the bytes that are needed and free", async () => {
     const [small, large] = [join(box.dir, "small.db"), join(box.dir, "large.db")];
     makeSqlite(small, 100_000);
-    makeSqlite(large, 60 * MIB);
+    makeSqlite(large, 15 * MIB);
     const ran = await onSmallDisk(
-      40,
+      10,
       `opsctl backup sqlite --sqlite ${small} --name small && opsctl backup sqlite --sqlite ${large}`,
     );
     checkRefused(ran, /needs? .*\d.* free/s);
@@ -63,15 +63,15 @@ describe("a small disk", () => {
   it("that fills up nevertheless ends the run; earlier archives are as they were", async () => {
     const database = await postgresDatabase();
     try {
-      await fillPostgres(database.url, 24 * MIB);
+      await fillPostgres(database.url, 8 * MIB);
       // compresses to nothing, and so promises that the next one will
       const zeros = join(box.dir, "zeros.db");
       const { stdout } = await box.shell(
-        `sqlite3 ${zeros} 'CREATE TABLE z AS SELECT zeroblob(3000000) AS b' && echo made`,
+        `sqlite3 ${zeros} 'CREATE TABLE z AS SELECT zeroblob(1000000) AS b' && echo made`,
       );
       expect(stdout).toBe("made\n");
       const ran = await onSmallDisk(
-        26,
+        9,
         `opsctl backup sqlite --sqlite ${zeros} --name before || exit 98
          opsctl backup postgres; code=$?
          opsctl backup verify before || exit 97
@@ -88,10 +88,10 @@ describe("a small disk", () => {
   it.each(["tar.gz", "tar.zst", "dir"])("%s: a file that may not grow is the same", async (format) => {
     await box.ok(["backup", "sqlite", "--sqlite", makeSqlite(join(box.dir, "a.db"), 10_000), "--name", "a"]);
     const before = publishedIn(folder);
-    const large = makeSqlite(join(box.dir, "large.db"), 8 * MIB);
+    const large = makeSqlite(join(box.dir, "large.db"), 2 * MIB);
     // bash counts in KiB
     const ran = await box.shell(
-      `trap '' XFSZ; ulimit -f 4096; opsctl backup sqlite --sqlite ${large} --format ${format}`,
+      `trap '' XFSZ; ulimit -f 1024; opsctl backup sqlite --sqlite ${large} --format ${format}`,
     );
     checkRefused(ran, /full|EFBIG|large/);
     expect(publishedIn(folder)).toEqual(before);

@@ -8,7 +8,8 @@ import { sixRunners, whileStopped } from "./migrate-runners.ts";
 import type { Subject } from "./migrate-subject.ts";
 import { checkWhole } from "./migrate-truth.ts";
 
-const KILLS = 20;
+/** A sample of migrate-kill.campaign.test.ts. */
+const KILLS = 5;
 
 describe("migrate on Neo4j under faults", () => {
   let box: Sandbox;

@@ -7,8 +7,9 @@ import { postgresSubject } from "./migrate-postgres.ts";
 import { redisSubject } from "./migrate-redis.ts";
 import { sqliteSubject } from "./migrate-sqlite.ts";
 
-const KILLS = 20;
-const STOPS = 3;
+/** Of each engine, as in migrate-graph.test.ts. */
+const KILLS = 7;
+const STOPS = 1;
 
 /** Samples of migrate-kill.campaign.test.ts. */
 describe("migrate, ended at random points of a run of fifty files", () => {

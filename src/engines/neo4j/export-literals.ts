@@ -23,7 +23,7 @@ export function literal(value: Unpacked): string {
  * Neo4j evaluates \uXXXX before it reads strings, so an escaped backslash must not stand before a u. Other control characters than those that
  * have a letter may stand as they are, but no editor shows them.
  */
-export function textLiteral(text: string): string {
+function textLiteral(text: string): string {
   const escaped = text
     .replaceAll("\\", "\\\\")
     .replaceAll("'", "\\'")

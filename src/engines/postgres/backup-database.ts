@@ -17,8 +17,10 @@ import type { PostgresConnection } from "./connect.ts";
 /** The part of the roles and tablespaces, and the name of its file. */
 export const GLOBALS = "globals";
 
+/** Indexes are not in a dump. What the planner knows of them needs no lock on them. */
 const SERVER = `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int / 10000 AS major,
-  pg_database_size(current_database()) AS size`;
+  greatest(0, pg_database_size(current_database()) - (SELECT coalesce(sum(relpages::bigint), 0) * current_setting('block_size')::bigint
+    FROM pg_class WHERE relkind = 'i'))::bigint AS size`;
 
 /** The LSN is where the log stood when the snapshot was taken, or a little later. */
 const SNAPSHOT = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;

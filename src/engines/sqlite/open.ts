@@ -1,8 +1,9 @@
 /** Opening SQLite files: opsctl's own, and those of other programs. */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync } from "node:fs";
+import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "better-sqlite3";
 import { OpsError, usageError } from "../../errors.ts";
+import { makeFolders } from "../../folders.ts";
 import { isBusy, isUnwritable, sqliteError } from "./errors.ts";
 
 /** A file for nobody but this process: the overlay of queued writes. */
@@ -118,7 +119,7 @@ function setWal(database: Database.Database): void {
 export function createFile(place: FilePlace): boolean {
   if (isThere(place)) return false;
   try {
-    if (!place.foreign) makeFolder(dirname(place.path));
+    if (!place.foreign) makeFolders(dirname(place.path));
     closeSync(openSync(place.path, "a", 0o600));
     return true;
   } catch (error) {
@@ -137,22 +138,6 @@ function isThere(place: FilePlace): boolean {
   }
   if (isDirectory) throw usageError(`${place.path} is a directory`, `set ${named(place)} to a file`);
   return true;
-}
-
-/**
- * Makes a folder and its parents, mode 0700. Not mkdir's own recursive mode: that never returns where a parent says that it does not exist
- * however often it is made, as below /proc.
- */
-function makeFolder(path: string): void {
-  if (existsSync(path)) return;
-  const parent = dirname(path);
-  if (parent !== path) makeFolder(parent);
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    // another process was faster
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  }
 }
 
 function cannotOpen(place: FilePlace, error: unknown): OpsError {

@@ -71,6 +71,7 @@ function run(parts: BackupPart[], options: Partial<RunOptions> = {}, signal = ne
     container: "tar.gz",
     wants: () => true,
     stallMs: 60_000,
+    ownSettings: {},
     opsctlVersion: "0.0.0",
     catalogue,
     ...options,

@@ -23,6 +23,7 @@ export async function makeSet(
     wants: () => true,
     encrypt,
     stallMs: 60_000,
+    ownSettings: {},
     opsctlVersion: "0.0.0",
     catalogue: {
       nextSequence: async (_call, least) => least + 1,

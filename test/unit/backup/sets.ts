@@ -94,6 +94,7 @@ export function sidecarOf(facts: SetFacts): Sidecar {
     encrypted: false,
     size_bytes: size,
     sha256: "b".repeat(64),
+    signature: null,
     verified:
       state === "unverified" ? null : { level: "checksums", at: iso(at + 2000), opsctl_version: "0.1.0" },
     damaged:
