@@ -57,7 +57,7 @@ const REFUSALS: Record<string, Refusal> = {
   "a name of 300 letters": { args: sqlite("--name", "n".repeat(300)), says: ["--name", "100"] },
   "the name latest": { args: sqlite("--name", "latest"), says: ["--name", "latest"] },
   "a name with an ending": { args: sqlite("--name", "a.tar.gz"), says: ["--name", "a.tar.gz"] },
-  "a name that is taken": { args: sqlite("--name", "taken"), says: ["--name", "taken"], hint: "another" },
+  "a name that is taken": { args: sqlite("--name", "taken"), says: ["taken", "backups"], hint: "another" },
 
   "an output in a folder that is not there": {
     args: sqlite("--output", "none/x.tar.gz"),
@@ -230,9 +230,9 @@ describe("names that are allowed", () => {
   });
 });
 
-test("an output that is there already: a file is replaced by a whole new one, a folder takes the archive, a link stays", async () => {
+test("an output that is there already: the file of a run before is replaced, a folder takes the archive, a link stays", async () => {
   const backup = (output: string) => box.run(["backup", "sqlite", "--sqlite", "app.db", "--output", output]);
-  writeFileSync(join(box.cwd, "latest.db"), "old");
+  expect(await backup("latest.db")).toMatchObject({ code: 0 });
   expect(await backup("latest.db")).toMatchObject({ code: 0 });
   const { stdout } = await box.shell("sqlite3 -readonly latest.db 'SELECT count(*) FROM data'");
   expect(Number(stdout)).toBeGreaterThan(0);
