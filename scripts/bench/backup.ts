@@ -27,6 +27,7 @@ import {
 } from "./backup-programs.ts";
 import { type Measured, reportTable, seconds } from "./backup-report.ts";
 import { type Stack, startStack } from "./backup-stack.ts";
+import { interruptionSignal } from "./interruption.ts";
 import { createRandom } from "./lib/random.ts";
 import { markdownTable } from "./lib/table.ts";
 
@@ -51,17 +52,7 @@ const sections = values.only.split(",");
 const random = createRandom(1);
 const folder = values.keep ? resolve(values.keep) : mkdtempSync(join(tmpdir(), "opsctl-bench-"));
 
-const interruption = new AbortController();
-for (const [name, code] of [
-  ["SIGINT", 130],
-  ["SIGTERM", 143],
-] as const) {
-  process.once(name, () => {
-    process.exitCode = code;
-    interruption.abort(new Error(`interrupted by ${name}`));
-  });
-}
-const { signal } = interruption;
+const signal = interruptionSignal();
 
 try {
   for (const name of sections)

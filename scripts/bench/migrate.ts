@@ -13,6 +13,7 @@ import { cpus, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { logToStderr } from "../services/shell.ts";
+import { interruptionSignal } from "./interruption.ts";
 import { generateHistory, type Shape } from "./lib/migrate/history.ts";
 import { type Applied, measurePending, measureUp, type Setting } from "./lib/migrate/measure.ts";
 import { measureNeo4j } from "./lib/migrate/neo4j.ts";
@@ -38,17 +39,7 @@ const folder = mkdtempSync(join(tmpdir(), "opsctl-bench-"));
 // whoever runs the server for root must get through to its own folder in here
 chmodSync(folder, 0o711);
 
-const interruption = new AbortController();
-for (const [name, code] of [
-  ["SIGINT", 130],
-  ["SIGTERM", 143],
-] as const) {
-  process.once(name, () => {
-    process.exitCode = code;
-    interruption.abort(new Error(`interrupted by ${name}`));
-  });
-}
-const { signal } = interruption;
+const signal = interruptionSignal();
 
 try {
   console.log(`\`node scripts/bench/migrate.ts ${process.argv.slice(2).join(" ")}\`\n`);

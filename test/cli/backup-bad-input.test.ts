@@ -1,5 +1,5 @@
 /** Bad input of `backup`: refused with a message that names it, a last line `Try: …`, the exit code, and nothing written. */
-import { chmodSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { archivesIn, makeSqlite } from "../support/backup.ts";

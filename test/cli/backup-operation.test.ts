@@ -126,6 +126,19 @@ describe("around a backup", () => {
     expect(found["backups"]).toMatchObject([{ name: made["name"], verified: { level: "parse" } }]);
   });
 
+  it("is compared with what is there now", async () => {
+    await sandbox.json("backup", ARGS);
+    // the database is named by a setting: what is live is what a backup without flags would hold
+    const env = { OPSCTL_BACKUP_SQLITE: "app.db" };
+    const args = ["backup", "diff", "latest", "live", "--exit-code"];
+    expect(await sandbox.json("backup diff", args, { env })).toMatchObject({ same: true, changes: [] });
+    makeDatabase("app.db", 501);
+    const changed = await sandbox.json("backup diff", args, { env, code: 4 });
+    expect(changed["changes"]).toContainEqual(
+      expect.objectContaining({ part: "app.db", name: "items", a: 500, b: 501, change: 1 }),
+    );
+  });
+
   it("removes nothing beside a file that --output names, unless flags say so", async () => {
     const env = { OPSCTL_KEEP_LAST: "1" };
     const first = await sandbox.json("backup", ARGS, { env });

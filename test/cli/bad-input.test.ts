@@ -391,15 +391,35 @@ const REFUSALS: Record<string, Refusal> = {
   },
 };
 
-test.each(Object.entries(REFUSALS))("%s", async (_, { args, says, hint, env, input, code = 2 }) => {
+/** One of each kind is asked again for JSON, which one function makes of every error: the command line, a field, stdin, a file, a record, the configuration. */
+const IN_JSON = [
+  "a key of 513 bytes",
+  "an event id of other content",
+  "details that are not valid UTF-8",
+  "a negative limit",
+  "an unknown command",
+  "an unknown subcommand after a flag",
+  "an unknown flag before the command",
+  "a word that looks like a flag",
+  "a file that is not there",
+  "an unknown record",
+  "X and X_FILE",
+  "a configuration that is no TOML",
+  "a URL that is none",
+];
+
+test.each(Object.entries(REFUSALS))("%s", async (name, { args, says, hint, env, input, code = 2 }) => {
   const before = contents();
   const options = { ...(env && { env }), ...(input && { input }) };
-  const [plain, asJson] = await Promise.all([box.run(args, options), box.run(["--json", ...args], options)]);
+  const plain = await box.run(args, options);
   expect(plain).toMatchObject({ code, stdout: "" });
   const [, message, tip] = /^error: ([\s\S]*)\nTry: ([\s\S]*)\n$/.exec(plain.stderr) ?? [];
   expect(message, plain.stderr).toBeDefined();
   for (const words of says) expect(message).toMatch(words instanceof RegExp ? words : literal(words));
   if (hint) expect(tip).toMatch(hint instanceof RegExp ? hint : literal(hint));
+  expect(contents()).toEqual(before);
+  if (!IN_JSON.includes(name)) return;
+  const asJson = await box.run(["--json", ...args], options);
   expect(asJson).toMatchObject({ code, stdout: "" });
   const error = conforming("errors (stderr)", asJson.stderr);
   expect(error).toEqual({

@@ -51,9 +51,9 @@ describe("a small disk", () => {
   it("is seen before anything is copied, with the bytes that are needed and free", async () => {
     const [small, large] = [join(box.dir, "small.db"), join(box.dir, "large.db")];
     makeSqlite(small, 100_000);
-    makeSqlite(large, 15 * MIB);
+    makeSqlite(large, 30 * MIB);
     const ran = await onSmallDisk(
-      10,
+      24,
       `opsctl backup sqlite --sqlite ${small} --name small && opsctl backup sqlite --sqlite ${large}`,
     );
     checkRefused(ran, /needs? .*\d.* free/s);
@@ -63,15 +63,15 @@ describe("a small disk", () => {
   it("that fills up nevertheless ends the run; earlier archives are as they were", async () => {
     const database = await postgresDatabase();
     try {
-      await fillPostgres(database.url, 8 * MIB);
+      await fillPostgres(database.url, 24 * MIB);
       // compresses to nothing, and so promises that the next one will
       const zeros = join(box.dir, "zeros.db");
       const { stdout } = await box.shell(
-        `sqlite3 ${zeros} 'CREATE TABLE z AS SELECT zeroblob(1000000) AS b' && echo made`,
+        `sqlite3 ${zeros} 'CREATE TABLE z AS SELECT zeroblob(3000000) AS b' && echo made`,
       );
       expect(stdout).toBe("made\n");
       const ran = await onSmallDisk(
-        9,
+        26,
         `opsctl backup sqlite --sqlite ${zeros} --name before || exit 98
          opsctl backup postgres; code=$?
          opsctl backup verify before || exit 97

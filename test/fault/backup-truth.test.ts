@@ -30,9 +30,9 @@ describe("a backup beside writers", () => {
       postgresDatabase(),
       ownRedis(["--repl-diskless-sync-delay", "0"]),
     ]);
-    await fillPostgres(postgres.url, 8 * MIB);
+    await fillPostgres(postgres.url, 2 * MIB);
     await askPostgres(postgres.url, WRITTEN);
-    files = { wal: makeSqlite(join(box.dir, "wal.db"), 8 * MIB), rollback: join(box.dir, "rollback.db") };
+    files = { wal: makeSqlite(join(box.dir, "wal.db"), 2 * MIB), rollback: join(box.dir, "rollback.db") };
     for (const path of Object.values(files)) {
       const database = new Database(path);
       database.exec(WRITTEN);

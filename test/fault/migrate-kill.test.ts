@@ -7,7 +7,7 @@ import { postgresSubject } from "./migrate-postgres.ts";
 import { redisSubject } from "./migrate-redis.ts";
 import { sqliteSubject } from "./migrate-sqlite.ts";
 
-/** Of each engine, as in migrate-graph.test.ts. */
+/** Of each engine, as in migrate-graph.ts. */
 const KILLS = 7;
 const STOPS = 1;
 

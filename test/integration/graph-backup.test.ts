@@ -8,6 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { findTools } from "../../scripts/services/tools.ts";
 import type { FileKind } from "../../src/backup/port.ts";
 import { neo4j as engine } from "../../src/engines/neo4j/engine.ts";
+import { migrateUnderFaults } from "../fault/migrate-graph.ts";
 import { testCall } from "../support/calls.ts";
 import { startProxy } from "../support/proxy.ts";
 import { freePort, type OwnNeo4j, ownNeo4j } from "../support/servers.ts";
@@ -300,6 +301,9 @@ describe("a server that does not answer", () => {
     }
   });
 });
+
+// here, because the server takes longer to start than they run
+describe("migrate on Neo4j under faults", () => migrateUnderFaults(() => server));
 
 async function throughProxy() {
   const { hostname, port } = new URL(server.uri);

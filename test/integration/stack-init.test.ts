@@ -111,7 +111,8 @@ describe("init on a real stack", () => {
       ...sets.map((folder) => join(folder, "verify.cypher")),
     ].map((file) => readFileSync(file, "utf8"));
     const java = await findJava();
-    const args = ["-cp", join(neo4jLibDir(), "*"), "org.neo4j.shell.Main", "-a", uri, "-u", username];
+    const jvm = ["-cp", join(neo4jLibDir(), "*"), "-XX:TieredStopAtLevel=1"];
+    const args = [...jvm, "org.neo4j.shell.Main", "-a", uri, "-u", username];
     // the password by the environment: never in argv
     const env = { ...process.env, NEO4J_PASSWORD: password };
     const shell = spawn(java!, args, { env });

@@ -63,10 +63,14 @@ function forget(kind: Kind, running: Running): void {
   if (threads.get(kind) === running) threads.delete(kind);
 }
 
+/** SQLite's memory is its own; what a thread has of JavaScript is messages. MB */
+const SMALL = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
+
 function start(kind: Kind): Running {
   // beside the bundle, or this file when it runs from the sources
   const bundled = join(import.meta.dirname, "sqlite-worker.cjs");
-  const worker = new Worker(existsSync(bundled) ? bundled : join(import.meta.dirname, "backup-worker.ts"));
+  const file = existsSync(bundled) ? bundled : join(import.meta.dirname, "backup-worker.ts");
+  const worker = new Worker(file, { resourceLimits: SMALL });
   const running: Running = { worker, waiting: new Map(), users: 0 };
   threads.set(kind, running);
   worker.on("message", (answer: Answer) => take(running, answer));

@@ -1,6 +1,7 @@
+/** Samples of what migrate-kill.campaign.test.ts does to Neo4j, and several runners on it. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Sandbox } from "../support/cli.ts";
-import { type OwnNeo4j, ownNeo4j } from "../support/servers.ts";
+import type { TestNeo4j } from "../support/servers.ts";
 import { seeded } from "./kill-import.ts";
 import { commandLine, killAtRandom } from "./migrate-kill.ts";
 import { neo4jSubject } from "./migrate-neo4j.ts";
@@ -8,24 +9,19 @@ import { sixRunners, whileStopped } from "./migrate-runners.ts";
 import type { Subject } from "./migrate-subject.ts";
 import { checkWhole } from "./migrate-truth.ts";
 
-/** A sample of migrate-kill.campaign.test.ts. */
 const KILLS = 5;
 
-describe("migrate on Neo4j under faults", () => {
+/** Defines the tests; `server` is asked for when they run. */
+export function migrateUnderFaults(server: () => TestNeo4j): void {
   let box: Sandbox;
-  let server: OwnNeo4j;
 
-  beforeAll(async () => {
+  beforeAll(() => {
     box = new Sandbox();
-    server = await ownNeo4j();
   });
-  afterAll(async () => {
-    await server?.stop();
-    box.remove();
-  });
+  afterAll(() => box.remove());
 
   it(`after ${KILLS} kills with SIGKILL at random points everything is there once`, async () => {
-    const make = () => neo4jSubject(box, server);
+    const make = () => neo4jSubject(box, server());
     const tally = await killAtRandom({
       box,
       make,
@@ -41,7 +37,7 @@ describe("migrate on Neo4j under faults", () => {
     let subject: Subject;
 
     beforeEach(async () => {
-      subject = await neo4jSubject(box, server);
+      subject = await neo4jSubject(box, server());
     });
     afterEach(() => subject.drop());
 
@@ -62,4 +58,4 @@ describe("migrate on Neo4j under faults", () => {
       await checkWhole(box, subject);
     });
   });
-});
+}
