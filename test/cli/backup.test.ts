@@ -150,9 +150,9 @@ describe("one engine's own file", () => {
 
 test("a slow snapshot is waited for: the others are taken after it, and nobody is given up meanwhile", async () => {
   // longer than the watchdog's patience with a server that is silent in the middle of its data
-  const slow = await ownRedis(["--repl-diskless-sync-delay", "3"]);
+  const slow = await ownRedis(["--repl-diskless-sync-delay", "4"]);
   try {
-    const patience = { OPSCTL_BACKUP_STALL: "1s" };
+    const patience = { OPSCTL_BACKUP_STALL: "2s" };
     await box.ok(["backup", "--name", "slow"], { env: { ...env, ...patience, REDIS_URL: slow.url } });
     const { parts } = sidecarOf(join(backupsOf(box), "slow.tar.gz")).metadata;
     const at = (engine: string) =>

@@ -24,7 +24,7 @@ import { type OwnRedis, ownRedis, postgresDatabase, type TestDatabase } from "..
 const MIB = 1024 * 1024;
 
 /** Nobody waits long for a server that is silent. */
-export const STALL = { OPSCTL_BACKUP_STALL: "1s" };
+export const STALL = { OPSCTL_BACKUP_STALL: "2s" };
 
 /** A PostgreSQL and a Redis, each behind a proxy, and a SQLite file beside them. */
 export interface Scene {

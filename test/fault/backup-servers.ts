@@ -137,7 +137,7 @@ const lockedTable: Case = async (scene) => {
   const args = ["backup", "postgres", "--name", "patient"];
   const ended = collect(box.start(args, { env: { ...urls(scene), ...STALL } }));
   const waiting =
-    "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND clock_timestamp() - query_start > '2 seconds'";
+    "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND clock_timestamp() - query_start > '4 seconds'";
   const waits = async () => (await askPostgres(postgres.url, waiting)).length > 0;
   await until("pg_dump waits for the table", waits);
   await client.query("COMMIT");

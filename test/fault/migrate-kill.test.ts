@@ -7,7 +7,7 @@ import { postgresSubject } from "./migrate-postgres.ts";
 import { redisSubject } from "./migrate-redis.ts";
 import { sqliteSubject } from "./migrate-sqlite.ts";
 
-/** Of each engine, as in migrate-graph.ts. */
+/** Of each engine; Neo4j is in migrate-kill-neo4j.test.ts. */
 const KILLS = 7;
 const STOPS = 1;
 

@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import neo4j, { type Session } from "neo4j-driver";
 import pg from "pg";
-import { startNeo4j } from "../../scripts/services/neo4j.ts";
 import { startRedis } from "../../scripts/services/redis.ts";
 
 export { freePort } from "../../scripts/services/ports.ts";
@@ -72,29 +71,6 @@ export interface TestNeo4j {
   password: string;
   /** Deletes all nodes, relationships, constraints and indexes (except the two lookup indexes). */
   wipe(): Promise<void>;
-}
-
-export interface OwnNeo4j extends TestNeo4j {
-  stop(): Promise<void>;
-}
-
-/** A Neo4j for one test file, which so runs beside those that share the one of the test run. Takes some seconds to start. */
-export async function ownNeo4j(): Promise<OwnNeo4j> {
-  const dir = mkdtempSync(join(tmpdir(), "opsctl-neo4j-"));
-  const remove = () => rmSync(dir, { recursive: true, force: true });
-  try {
-    const { uri, username, password, stop } = await startNeo4j({ dir });
-    return {
-      uri,
-      username,
-      password,
-      wipe: () => wipe(uri, username, password),
-      stop: () => stop().finally(remove),
-    };
-  } catch (error) {
-    remove();
-    throw error;
-  }
 }
 
 /** The one Neo4j of the test run. It has one database: test files that use it must not run side by side. */

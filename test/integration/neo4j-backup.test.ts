@@ -8,23 +8,21 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { findTools } from "../../scripts/services/tools.ts";
 import type { FileKind } from "../../src/backup/port.ts";
 import { neo4j as engine } from "../../src/engines/neo4j/engine.ts";
-import { migrateUnderFaults } from "../fault/migrate-graph.ts";
 import { testCall } from "../support/calls.ts";
 import { startProxy } from "../support/proxy.ts";
-import { freePort, type OwnNeo4j, ownNeo4j } from "../support/servers.ts";
+import { freePort, neo4jServer } from "../support/servers.ts";
 import { backup, graphOf, openDriver, partOf, run, targetOf } from "./graph-kit.ts";
 
-let server: OwnNeo4j;
+const server = neo4jServer();
 let driver: Driver;
 
-beforeAll(async () => {
-  server = await ownNeo4j();
+beforeAll(() => {
   driver = openDriver(server);
 });
 
 afterAll(async () => {
   await driver?.close();
-  await server?.stop();
+  await server.wipe();
 });
 
 beforeEach(() => server.wipe());
@@ -301,9 +299,6 @@ describe("a server that does not answer", () => {
     }
   });
 });
-
-// here, because the server takes longer to start than they run
-describe("migrate on Neo4j under faults", () => migrateUnderFaults(() => server));
 
 async function throughProxy() {
   const { hostname, port } = new URL(server.uri);
