@@ -15,7 +15,6 @@ const SAMPLES: readonly (keyof typeof CASES)[] = [
   "postgres: its program is frozen, and ended by the watchdog",
   "postgres: a table that is locked for longer than that is waited for",
   "the time limit of the command passes: nothing is published",
-  "redis: its server is frozen",
   "redis: its server is killed",
 ];
 

@@ -154,26 +154,21 @@ const timeLimit: Case = async (scene) => {
   expect(ran.stderr).toContain("time limit");
 };
 
-const frozenRedis: Case = async (scene) => {
-  const { redis } = scene;
-  try {
-    await amid("redis", () => process.kill(redis.pid, "SIGSTOP"))(scene);
-  } finally {
-    process.kill(redis.pid, "SIGCONT");
-  }
-};
-
-const killedRedis: Case = async (scene) => {
-  const redis = await bigRedis();
-  const redisProxy = await before(redis.url);
-  try {
-    const other = { ...scene, redis, redisProxy };
-    await amid("redis", () => process.kill(redis.pid, "SIGKILL"))(other);
-  } finally {
-    await redisProxy.close();
-    await redis.stop();
-  }
-};
+/** With more data than the sockets on the way hold. */
+const signalRedis =
+  (signal: NodeJS.Signals): Case =>
+  async (scene) => {
+    const redis = await bigRedis();
+    const redisProxy = await before(redis.url);
+    try {
+      const other = { ...scene, redis, redisProxy };
+      await amid("redis", () => process.kill(redis.pid, signal))(other);
+    } finally {
+      if (signal === "SIGSTOP") process.kill(redis.pid, "SIGCONT");
+      await redisProxy.close();
+      await redis.stop();
+    }
+  };
 
 /** All that fails a backup, by name. */
 export const CASES = {
@@ -199,6 +194,6 @@ export const CASES = {
   "postgres: its program never writes a byte, and is ended by the watchdog": silentDump,
   "postgres: a table that is locked for longer than that is waited for": lockedTable,
   "the time limit of the command passes: nothing is published": timeLimit,
-  "redis: its server is frozen": frozenRedis,
-  "redis: its server is killed": killedRedis,
+  "redis: its server is frozen": signalRedis("SIGSTOP"),
+  "redis: its server is killed": signalRedis("SIGKILL"),
 } satisfies Record<string, Case>;

@@ -233,6 +233,8 @@ async function cypherShell(script: string): Promise<void> {
     "-cp",
     join(neo4jLib!, "*"),
     "-XX:TieredStopAtLevel=1",
+    // it reads files in the encoding of the locale
+    "-Dfile.encoding=UTF-8",
     "org.neo4j.shell.Main",
     ...login,
     "-f",

@@ -233,14 +233,20 @@ describe("runBackup", () => {
   });
 
   it("ends with the disk, not with a part", async () => {
+    const gone = Promise.withResolvers<void>();
     const removing = part("removing", small, {
       copy: async (_call, out) => {
         rmSync(join(folder, readdirSync(folder)[0]!), { recursive: true });
+        gone.resolve();
         await write(out, "sqlite/lost", big);
         return COPIED;
       },
     });
-    await expect(run([removing, part("good", small)])).rejects.toMatchObject({ code: "failed" });
+    // it would be whole if the run went on
+    const waiting = part("waiting", small, {
+      copy: () => gone.promise.then(() => new Promise(() => {})),
+    });
+    await expect(run([removing, waiting])).rejects.toMatchObject({ code: "failed" });
     expect(existsSync(folder) && readdirSync(folder)).toEqual([]);
   });
 });
