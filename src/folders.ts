@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
@@ -7,13 +7,14 @@ import { dirname } from "node:path";
  * @throws the system's error
  */
 export function makeFolders(path: string): void {
-  if (existsSync(path)) return;
+  const isFolder = () => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (isFolder()) return;
   const parent = dirname(path);
   if (parent !== path) makeFolders(parent);
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
     // another process was faster
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    if (!isFolder()) throw error;
   }
 }

@@ -48,7 +48,7 @@ export interface Snapshot {
 /** What `copy` wrote. */
 export interface Copied {
   consistency: Consistency;
-  /** Why it is fuzzy; null when it is consistent. */
+  /** Why it is fuzzy, or what is not in it though it is consistent (a node of a Redis cluster has its own slots only); else null. */
   reason: string | null;
   /** Totals, the same names for each part of an engine: `rows`, `tables`, `keys`, `nodes`, `relationships`, … */
   counts: Record<string, number>;

@@ -4,18 +4,10 @@
  * back. So a number is given once even when somebody removed the claim of a process that was stopped for long.
  */
 import { randomUUID } from "node:crypto";
-import {
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type EngineName, OpsError, usageError } from "../errors.ts";
+import { makeFolders } from "../folders.ts";
 import { DBMATE_TEMPLATE } from "./formats/dbmate.ts";
 import { readNames } from "./formats/folder.ts";
 import { EXTENSIONS } from "./formats/format.ts";
@@ -61,7 +53,7 @@ export async function createMigration(
   }
   // a format that the engine does not have is refused before there is a folder
   recognise({ engine, path, shown, files: [], folders: [] }, format);
-  writing(shown, () => makeFolder(path));
+  writing(shown, () => makeFolders(path));
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const created = attemptOnce(engine, path, shown, format, description, now);
     if (created) return created;
@@ -105,19 +97,6 @@ function attemptOnce(
   } finally {
     // the claim of another process would only make that process try again
     if (contentOf(claim) === token) rmSync(claim, { force: true });
-  }
-}
-
-/** With the folders above it. Node's own recursive mkdir never returns where a file system makes no folders (`/proc`). */
-function makeFolder(path: string): void {
-  const isFolder = () => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  if (isFolder()) return;
-  if (dirname(path) !== path) makeFolder(dirname(path));
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    // another process made it
-    if (!isFolder()) throw error;
   }
 }
 
