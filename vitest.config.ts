@@ -9,6 +9,8 @@ export default defineConfig({
     globalSetup: ["test/support/build.ts"],
     testTimeout: 60_000,
     hookTimeout: 240_000,
+    // servers are frozen, killed and starved here: what fails once and not again is named at the end of `npm test`
+    retry: 1,
     projects: [
       {
         extends: true,

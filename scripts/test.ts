@@ -28,6 +28,8 @@ const FAULTS_CONFIG = "vitest.faults.config.ts";
 /** What a developer's shell may set and what no test may depend on; PG… is read by drivers and programs. */
 const FOREIGN = /^(NEO4J_|POSTGRES_|REDIS_|OPSCTL_|OBS_AGENT_|DATABASE_URL$|RETENTION_DAYS$|PG[A-Z]+$)/;
 
+/** What is worth reading of thousands of lines: printed before the last one. */
+const remarks: string[] = [];
 const interruption = new AbortController();
 let interruptedBy: NodeJS.Signals | undefined;
 let running: ChildProcess | undefined;
@@ -173,7 +175,11 @@ function sum(all: readonly Counts[]): Counts {
 }
 
 interface VitestResults {
-  testResults: { status: string; assertionResults: { status: string }[] }[];
+  testResults: {
+    name: string;
+    status: string;
+    assertionResults: { status: string; fullName: string; failureMessages: string[] | null }[];
+  }[];
 }
 
 /** A file that cannot even be loaded has no tests in the results: it counts as one that failed. */
@@ -181,12 +187,20 @@ function count(json: string): Counts {
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   for (const file of (JSON.parse(json) as VitestResults).testResults) {
     const failedBefore = counts.failed;
-    for (const { status } of file.assertionResults) {
+    for (const { status, fullName, failureMessages } of file.assertionResults) {
+      const [message] = failureMessages ?? [];
       if (status === "passed") counts.passed++;
       else if (status === "failed") counts.failed++;
       else counts.skipped++;
+      if (message !== undefined)
+        remarks.push(
+          `${status === "passed" ? "passed at the second try" : status}: ${file.name}: ${fullName}: ${message.split("\n")[0]}`,
+        );
     }
-    if (file.status === "failed" && counts.failed === failedBefore) counts.failed++;
+    if (file.status === "failed" && counts.failed === failedBefore) {
+      counts.failed++;
+      remarks.push(`failed: ${file.name}`);
+    }
   }
   return counts;
 }
@@ -225,4 +239,5 @@ process.on("SIGTERM", interrupt);
 const { passed, failed, skipped } = await main();
 process.exitCode = failed + skipped > 0 ? 1 : 0;
 if (interruptedBy) process.exitCode = interruptedBy === "SIGINT" ? 130 : 143;
+for (const remark of remarks) process.stdout.write(`${remark}\n`);
 process.stdout.write(`tests: ${passed} passed, ${failed} failed, ${skipped} skipped\n`);

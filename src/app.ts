@@ -28,6 +28,8 @@ import { defaultSets } from "./migrate/sets.ts";
 import type { SettingsTarget } from "./migrate/settings-port.ts";
 import { refuseNewer } from "./migrate/shipped.ts";
 import type { Io } from "./output/io.ts";
+import type { RestoreJournal } from "./restore/journal.ts";
+import type { Drilled, RestorePart, RestoreTask } from "./restore/port.ts";
 
 /** Servers that keep the memory, in the order in which listings ask them. */
 const MEMORY_SERVERS = ["neo4j", "postgres"] as const;
@@ -112,7 +114,7 @@ export class App {
     if (name !== "sqlite") return this.#partsOf(call, this.targets.backup[name]!, options);
     const names = partNames(files);
     const parts = files.map((path, at) =>
-      this.#partsOf(call, this.#sqliteFile(path), { ...options, sqlite: { name: names[at] } }),
+      this.#partsOf(call, this.sqliteFile(path), { ...options, sqlite: { name: names[at] } }),
     );
     return (await Promise.all(parts)).flat();
   }
@@ -159,8 +161,38 @@ export class App {
     return sqliteCatalogue(connection as Parameters<typeof sqliteCatalogue>[0]);
   }
 
-  /** A file of another program is opened as it is. */
-  #sqliteFile(path: string): Target {
+  /** The parts of one target, for the copy of what a restore is about to replace. */
+  safetyParts(call: Call, target: Target, options: BackupOptions): Promise<BackupPart[]> {
+    return this.#partsOf(call, target, options);
+  }
+
+  /** A part of a set on its way into a target. */
+  async restorePart(target: Target, task: RestoreTask): Promise<RestorePart> {
+    const engine = await ENGINES[target.engine]();
+    return engine.capabilities.restore!(task, { target, limits: this.limits });
+  }
+
+  /** Restores a part where nothing else is. */
+  async drillPart(call: Call, name: EngineName, task: RestoreTask): Promise<Drilled> {
+    const engine = await ENGINES[name]();
+    const target = name === "neo4j" || name === "postgres" ? this.targets.drill[name] : undefined;
+    return engine.capabilities.drill!(call, task, target, this.limits);
+  }
+
+  /** The restores of this host. */
+  async restoreJournal(): Promise<RestoreJournal> {
+    const { connection } = await this.open(sqliteTarget(this.stateFile));
+    const { sqliteRestoreJournal } = await import("./engines/sqlite/restore-journal.ts");
+    return sqliteRestoreJournal(connection as Parameters<typeof sqliteRestoreJournal>[0]);
+  }
+
+  /** Where a restore of an engine goes to. A user who backs up may not restore. */
+  restoreTarget(engine: EngineName): Target | undefined {
+    return this.migrationTarget(engine);
+  }
+
+  /** The target that a SQLite file is: one of another program is opened as it is. */
+  sqliteFile(path: string): Target {
     return path === this.dataFile ? this.targets.sqlite : { ...sqliteTarget(path), foreign: true };
   }
 

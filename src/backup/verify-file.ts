@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { type Call, throwIfAborted } from "../call.ts";
 import { OpsError } from "../errors.ts";
+import { common, differences } from "./counts.ts";
 import type { FileMetadata, PartMetadata } from "./metadata.ts";
 import type { ParseFile } from "./port.ts";
 import type { SetEntry } from "./reader.ts";
@@ -90,16 +91,4 @@ async function parsed(
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
-}
-
-type Counts = Readonly<Record<string, number>>;
-
-function differences(found: Counts, expected: Counts): string[] {
-  return Object.entries(found)
-    .filter(([name, count]) => Object.hasOwn(expected, name) && expected[name] !== count)
-    .map(([name, count]) => `${name}: it holds ${count}, and the metadata says ${expected[name]}`);
-}
-
-function common(found: Counts, expected: Counts): number {
-  return Object.keys(found).filter((name) => Object.hasOwn(expected, name)).length;
 }

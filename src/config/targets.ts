@@ -48,6 +48,8 @@ export interface Targets {
   migration?: Target;
   /** What `backup` connects to: other users where those are configured. */
   backup: { neo4j?: Target; postgres?: Target; redis?: Target };
+  /** Where drills restore to, beside what they start themselves. */
+  drill: { neo4j?: Target; postgres?: Target };
 }
 
 /** @throws OpsError `usage` for a URL that does not parse or has a scheme the engine does not speak */
@@ -65,16 +67,21 @@ export function targetsOf(config: Config): Targets {
   const neo4j = neo4jTarget(config, "NEO4J_URI");
   const postgres = postgresTarget(config, "DATABASE_URL");
   const redis = redisTarget(config, "REDIS_URL");
+  const migration = given("MIGRATION_DATABASE_URL", postgresTarget);
   return {
     neo4j,
     postgres,
     redis,
     sqlite: sqliteTarget(dataFile(config)),
-    migration: given("MIGRATION_DATABASE_URL", postgresTarget),
+    migration,
     backup: {
       neo4j: given("BACKUP_NEO4J_URI", neo4jTarget) ?? neo4j,
       postgres: given("BACKUP_DATABASE_URL", postgresTarget) ?? postgres,
       redis: given("BACKUP_REDIS_URL", redisTarget) ?? redis,
+    },
+    drill: {
+      neo4j: given("DRILL_NEO4J_URI", neo4jTarget),
+      postgres: given("DRILL_DATABASE_URL", postgresTarget) ?? migration ?? postgres,
     },
   };
 }
@@ -101,7 +108,10 @@ export function stateFile(config: Config): string {
 
 const NEO4J_SCHEMES = ["bolt", "neo4j", "bolt+s", "neo4j+s", "bolt+ssc", "neo4j+ssc"];
 
-function neo4jTarget(config: Config, variable: "NEO4J_URI" | "BACKUP_NEO4J_URI"): Target | undefined {
+function neo4jTarget(
+  config: Config,
+  variable: "NEO4J_URI" | "BACKUP_NEO4J_URI" | "DRILL_NEO4J_URI",
+): Target | undefined {
   const uri = config.text(variable);
   if (uri === undefined) return undefined;
   const url = parseUrl(variable, uri, NEO4J_SCHEMES);
@@ -124,7 +134,7 @@ function neo4jTarget(config: Config, variable: "NEO4J_URI" | "BACKUP_NEO4J_URI")
 
 function postgresTarget(
   config: Config,
-  variable: "DATABASE_URL" | "MIGRATION_DATABASE_URL" | "BACKUP_DATABASE_URL",
+  variable: "DATABASE_URL" | "MIGRATION_DATABASE_URL" | "BACKUP_DATABASE_URL" | "DRILL_DATABASE_URL",
 ): Target | undefined {
   const given = config.text(variable);
   const host = config.text("POSTGRES_HOST");

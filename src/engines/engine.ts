@@ -6,6 +6,7 @@ import type { Probe } from "../health/port.ts";
 import type { MemoryStore } from "../memory/port.ts";
 import type { MigrationTarget } from "../migrate/port.ts";
 import type { SettingsTarget } from "../migrate/settings-port.ts";
+import type { Drilled, RestorePart, RestoreTask } from "../restore/port.ts";
 
 export interface Connection {
   close(): Promise<void>;
@@ -38,6 +39,17 @@ export interface Engine<C extends Connection = Connection> {
     backupGrants?(target: Target | undefined, databases: readonly string[]): Promise<string>;
     /** Reads the files that its parts wrote, without a server. */
     parseBackup?(): Promise<ParseFile>;
+    /**
+     * A part of a set on its way into a target. Connects when its methods are called.
+     * @param origin where it goes
+     */
+    restore?(task: RestoreTask, origin: Origin): Promise<RestorePart>;
+    /**
+     * Restores a part where nothing else is: in a scratch database, a server of its own, a file. Leaves nothing of it.
+     * @param target undefined: no server is configured for it; what needs one is read to its end then
+     * @throws OpsError `unreachable` and the like for a scratch target that does not answer; what is wrong with the files is in the result
+     */
+    drill?(call: Call, task: RestoreTask, target: Target | undefined, limits: Limits): Promise<Drilled>;
     memory?(connection: C): Promise<MemoryStore>;
     migrations?(connection: C): Promise<MigrationTarget>;
     probe?(connection: C): Promise<Probe>;

@@ -16,5 +16,8 @@ export const postgres: Engine<PostgresConnection> = {
     memory: async (connection) => (await import("./memory.ts")).postgresMemory(connection),
     migrations: async (connection) => (await import("./migrations.ts")).postgresMigrations(connection),
     probe: async (connection) => (await import("./probe.ts")).postgresProbe(connection),
+    restore: async (task, origin) => (await import("./restore.ts")).postgresRestore(task, origin),
+    drill: async (call, task, target, limits) =>
+      (await import("./restore-drill.ts")).postgresDrill(call, task, target, limits),
   },
 };

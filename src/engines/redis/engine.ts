@@ -34,5 +34,8 @@ export const redis: Engine<RedisConnection> = {
       const { redisSettings } = await import("./settings.ts");
       return redisSettings(connection);
     },
+    restore: async (task, origin) => (await import("./restore.ts")).redisRestore(task, origin),
+    drill: async (call, task, target, limits) =>
+      (await import("./restore-drill.ts")).redisDrill(call, task, target, limits),
   },
 };

@@ -12,5 +12,8 @@ export const sqlite: Engine<SqliteConnection> = {
     memory: async (connection) => (await import("./memory.ts")).sqliteMemory(connection),
     migrations: async (connection) => (await import("./migrations.ts")).sqliteMigrations(connection),
     probe: async (connection) => (await import("./probe.ts")).sqliteProbe(connection),
+    restore: async (task, origin) => (await import("./restore.ts")).sqliteRestore(task, origin),
+    drill: async (call, task, target, limits) =>
+      (await import("./restore-drill.ts")).sqliteDrill(call, task, target, limits),
   },
 };
