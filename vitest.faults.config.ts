@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ["test/fault/**/*.campaign.test.ts"],
     testTimeout: 1_800_000,
-    hookTimeout: 120_000,
+    hookTimeout: 600_000,
     fileParallelism: false,
     maxWorkers: 1,
   },

@@ -29,6 +29,16 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/backup.ts"),
   },
   {
+    name: "restore",
+    summary: "bring an archive back, or undo that",
+    load: () => import("./commands/restore.ts"),
+  },
+  {
+    name: "migrate-volumes",
+    summary: "copy Docker volumes into folders of this host",
+    load: () => import("./commands/migrate-volumes.ts"),
+  },
+  {
     name: "cleanup",
     summary: "remove old archives, as the policy says",
     load: () => import("./commands/cleanup.ts"),

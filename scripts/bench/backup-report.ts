@@ -6,12 +6,12 @@ import { markdownTable } from "./lib/table.ts";
 export interface Measured {
   name: string;
   goal?: string;
-  /** One a round, in the order of the rounds. */
+  /** One a round, in the order of the rounds; bytes: what was written, or read. */
   runs: (Usage & { bytes: number })[];
 }
 
 /** Table with a row for each program; ratios are to the first one. */
-export function reportTable(title: string, measured: readonly Measured[]): string {
+export function reportTable(title: string, measured: readonly Measured[], bytesTitle = "written"): string {
   const header = [
     title,
     "median",
@@ -21,7 +21,7 @@ export function reportTable(title: string, measured: readonly Measured[]): strin
     "processor time",
     "memory",
     "with children",
-    "written",
+    bytesTitle,
     "goal",
   ];
   const rows = measured.map((one) => [one.name, ...cells(one, measured[0]!), one.goal ?? ""]);

@@ -1,5 +1,5 @@
 /** The archives of a folder: what lies there, in which order, and what is known of each. */
-import { lstat, readdir, stat, writeFile } from "node:fs/promises";
+import { lstat, readdir, realpath, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { OpsError } from "../errors.ts";
 import { publish } from "../publish.ts";
@@ -155,7 +155,8 @@ export function latest(archives: readonly Archive[]): Archive | undefined {
 }
 
 /**
- * The archive that a text names: `latest`, a name in the folder, or a path.
+ * The archive that a text names: `latest`, a name in the folder, or a path. A link such as `latest.tar.gz` means what it points to, with the
+ * sidecar there.
  * @throws OpsError `not_found`
  */
 export async function findArchive(folder: string, text: string): Promise<Archive> {
@@ -164,9 +165,10 @@ export async function findArchive(folder: string, text: string): Promise<Archive
     text === "latest"
       ? latest(archives)
       : archives.find(({ name, path }) => text === name || text === basename(path));
-  if (named) return named;
+  if (named) return behindLink(named);
   const path = resolve(text);
-  if (text !== "latest" && (await stat(path).catch(() => undefined))) return readArchive(path);
+  if (text !== "latest" && (await stat(path).catch(() => undefined)))
+    return behindLink(await readArchive(path));
   throw new OpsError({
     code: "not_found",
     message:
@@ -175,6 +177,11 @@ export async function findArchive(folder: string, text: string): Promise<Archive
         : `there is no archive "${text}" in ${folder}, and no such file`,
     hint: "opsctl backup list",
   });
+}
+
+async function behindLink(archive: Archive): Promise<Archive> {
+  const stats = await lstat(archive.path).catch(() => undefined);
+  return stats?.isSymbolicLink() ? readArchive(await realpath(archive.path)) : archive;
 }
 
 /** Publishes a sidecar beside its archive, readable by its owner only. */

@@ -91,6 +91,30 @@ export const verifiedSchema = v.object({
 });
 export type Verified = v.InferOutput<typeof verifiedSchema>;
 
+export const drillSchema = v.object({
+  /** When it ended. */
+  at: time,
+  /** No part is damaged. */
+  ok: v.boolean(),
+  /** With taking the archive apart. */
+  duration_ms: milliseconds,
+  opsctl_version: text,
+  /** Those that were drilled. */
+  parts: v.array(
+    v.object({
+      engine,
+      name: text,
+      /** False: its files were read to their end, and no server loaded them. */
+      loaded: v.boolean(),
+      ok: v.boolean(),
+      duration_ms: milliseconds,
+      /** The first thing that is wrong; null: nothing is. */
+      message: nullableText,
+    }),
+  ),
+});
+export type DrillRecord = v.InferOutput<typeof drillSchema>;
+
 const sidecarSchema = v.object({
   format: v.literal(FORMAT),
   format_version: v.pipe(v.number(), v.integer(), v.minValue(1)),
@@ -109,6 +133,8 @@ const sidecarSchema = v.object({
   verified: v.nullable(verifiedSchema),
   /** The last look at it that found damage, and how close it was; null: none, or a later one of that level found none. */
   damaged: v.nullable(v.object({ at: time, level: v.picklist(LEVELS), message: text })),
+  /** The last drill that came to a verdict, of all of it or of some parts; absent: there was none. */
+  drill: v.optional(drillSchema),
   metadata: metadataSchema,
 });
 export type Sidecar = v.InferOutput<typeof sidecarSchema>;

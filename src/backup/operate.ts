@@ -1,5 +1,5 @@
 /** A backup as an operator means it: announced, made, looked at again, and followed by what the policy removes. */
-import type { Call } from "../call.ts";
+import { type Call, throwIfAborted } from "../call.ts";
 import { OpsError, toOpsError } from "../errors.ts";
 import { type Archive, isGood, listArchives, readArchive } from "./archives.ts";
 import { shrinkWarnings } from "./changes.ts";
@@ -20,6 +20,8 @@ export interface Operation {
   /** A fuzzy part is a failure. */
   mustBeConsistent: boolean;
   verify: { level: Exclude<Level, "drill">; tools: VerifyTools };
+  /** Restores it into scratch targets. @returns why it did not pass: `integrity` for damage, else why there is no verdict */
+  drill?: ((call: Call, archive: Archive) => Promise<OpsError | undefined>) | undefined;
   /** Undefined: nothing is removed. */
   retention: RetentionPolicy | undefined;
   /** Of all that is configured: an engine that is gone is worth a warning. */
@@ -33,8 +35,10 @@ export interface Operation {
 export interface Operated extends RunResult {
   archive: Archive;
   sidecar: Sidecar;
-  /** What the verification found. */
+  /** What the verification, or the drill, found. */
   damage: OpsError | undefined;
+  /** Why the drill came to no verdict. */
+  drillFailure: OpsError | undefined;
   warnings: string[];
   /** Names of archives that the policy removed. */
   removed: string[];
@@ -51,7 +55,8 @@ export async function operate(call: Call, operation: Operation): Promise<Operate
     const result = await hooked(call, operation);
     const { state, consistency } = result.sidecar.metadata;
     const isAsAsked = consistency === "consistent" || !operation.mustBeConsistent;
-    const isFine = state === "complete" && isAsAsked && !result.damage && !result.hookFailure;
+    const hasFailed = result.damage ?? result.drillFailure ?? result.hookFailure;
+    const isFine = state === "complete" && isAsAsked && !hasFailed;
     await announce(call, isFine ? pings.success : pings.failure, summary(result));
     return result;
   } catch (error) {
@@ -76,7 +81,7 @@ async function announce(call: Call, url: string | undefined, body?: string): Pro
   if (url !== undefined) await ping(call, url, body);
 }
 
-function summary({ sidecar, damage, hookFailure }: Operated): string {
+function summary({ sidecar, damage, drillFailure, hookFailure }: Operated): string {
   const { metadata } = sidecar;
   const failed = metadata.parts
     .filter(({ error }) => error)
@@ -84,7 +89,7 @@ function summary({ sidecar, damage, hookFailure }: Operated): string {
   return [
     `${sidecar.file} ${metadata.state}, ${metadata.consistency}`,
     ...failed,
-    ...[damage, hookFailure].flatMap((failure) => failure?.message ?? []),
+    ...[damage, drillFailure, hookFailure].flatMap((failure) => failure?.message ?? []),
   ].join("\n");
 }
 
@@ -126,15 +131,22 @@ async function work(call: Call, operation: Operation): Promise<Operated> {
   await sweepWork(folder, run.container === "file" ? run.name : undefined);
   const before = (await listArchives(folder)).filter(isGood);
   const result = await runBackup(call, run);
-  const { damage, archive } = await look(call, result.archive, verify);
+  const { damage, drillFailure, archive } = await drilled(
+    call,
+    await look(call, result.archive, verify),
+    operation,
+  );
   const sidecar = archive.sidecar ?? result.sidecar;
   const warnings = shrinkWarnings(before, sidecar, shrinkPercent, operation.isEverything);
-  const { removed, failed } = retention && isGood(archive) ? await retain(call, folder, retention) : NOTHING;
+  // damage that could not be written down is damage all the same
+  const mayRemove = damage === undefined && isGood(archive);
+  const { removed, failed } = retention && mayRemove ? await retain(call, folder, retention) : NOTHING;
   return {
     ...result,
     archive,
     sidecar,
     damage,
+    drillFailure,
     warnings: [...warnings, ...failed.map(({ error }) => error.message)],
     removed: removed.map(({ name }) => name),
     hookFailure: undefined,
@@ -142,7 +154,7 @@ async function work(call: Call, operation: Operation): Promise<Operated> {
 }
 
 /** Reads back what was published: what is on the disk counts, not what was sent there. */
-async function look(call: Call, archive: Archive, { level, tools }: Operation["verify"]) {
+async function look(call: Call, archive: Archive, { level, tools }: Operation["verify"]): Promise<Looked> {
   const { problems } = await verifyArchive(call, archive, level, tools);
   const [first] = problems;
   const damage = first
@@ -153,6 +165,30 @@ async function look(call: Call, archive: Archive, { level, tools }: Operation["v
       })
     : undefined;
   return { damage, archive: await readArchive(archive.path) };
+}
+
+interface Looked {
+  damage: OpsError | undefined;
+  archive: Archive;
+}
+
+/** What reads back damaged is not restored anywhere. */
+async function drilled(
+  call: Call,
+  { damage, archive }: Looked,
+  { drill }: Operation,
+): Promise<Looked & Pick<Operated, "drillFailure">> {
+  if (damage || !drill) return { damage, archive, drillFailure: undefined };
+  const failure = await drill(call, archive).catch((error: unknown) => {
+    throwIfAborted(call);
+    return toOpsError(error);
+  });
+  const isDamage = failure?.code === "integrity";
+  return {
+    damage: isDamage ? failure : undefined,
+    drillFailure: isDamage ? undefined : failure,
+    archive: await readArchive(archive.path),
+  };
 }
 
 const NOTHING: Applied = { removed: [], failed: [] };

@@ -1,5 +1,6 @@
 import type { EngineName } from "../errors.ts";
 import type { Archive } from "./archives.ts";
+import { isDrilled } from "./drilled.ts";
 import { type KeepRules, pick, type Timed } from "./keep-rules.ts";
 import { covers, DAY_MS, type Placed } from "./timeline.ts";
 
@@ -38,7 +39,7 @@ export class Verdicts {
   readonly #rules: KeepRules;
   readonly #sets: readonly Placed[];
   readonly #groups = new Map<string, Group>();
-  readonly #last: ReadonlyMap<Placed, string>;
+  readonly #last: ReadonlyMap<Placed, string[]>;
   /** Of the newest good sets whose times are not in the future, the newest first. */
   readonly #newest: readonly number[];
   /** For each place the time of the nearest trusted set before it, and of that at it or after it. */
@@ -52,7 +53,11 @@ export class Verdicts {
     this.#rules = "days" in policy ? {} : policy;
     const good = sets.filter(({ isGood }) => isGood);
     const trusted = sets.filter(({ isTrusted }) => isTrusted);
-    this.#last = new Map([...lastOnes(trusted), ...lastOnes(good)]);
+    const drilled = good.filter(({ archive }) => isDrilled(archive));
+    this.#last = lastReasons(
+      [...lastOnes(trusted, "good"), ...lastOnes(good, "good")],
+      lastOnes(drilled, "drilled"),
+    );
     this.#newest = good.flatMap(({ isAhead, at }) => (isAhead || at === null ? [] : at)).reverse();
     let before: number | undefined;
     for (const { isTrusted, at } of sets) {
@@ -72,14 +77,13 @@ export class Verdicts {
     if ("days" in policy && policy.days === 0) return keep("0 days: all are kept");
     const flaw = flawOf(set);
     const flaws = flaw === undefined ? [] : [flaw];
-    const last = this.#last.get(set);
-    const lasts = last === undefined ? [] : [last];
+    const lasts = this.#last.get(set) ?? [];
     if (flaw !== undefined && this.#group(set).lastTrusted < nth)
       return keep(...flaws, ...lasts, "no newer good archive replaces it");
     if (set.at === null) return keep(...flaws, ...lasts, "its age is not known");
     const timed = set as Timed;
     const ruled = "days" in policy ? this.#byDays(timed, nth, policy.days) : this.#byRules(timed, nth);
-    if (last !== undefined || ruled.length > 0) return keep(...flaws, ...lasts, ...ruled);
+    if (lasts.length > 0 || ruled.length > 0) return keep(...flaws, ...lasts, ...ruled);
     const why =
       "days" in policy ? `more than ${policy.days} days older than the newest good one` : "no rule keeps it";
     return remove([...flaws, why].join("; "));
@@ -156,16 +160,26 @@ function isWhole({ problem, sidecar }: Archive): boolean {
   return problem === null && sidecar !== null && sidecar.damaged === null;
 }
 
-/** The newest of them, and the newest of each engine. */
-function lastOnes(sets: readonly Placed[]): Map<Placed, string> {
+/** The newest of them, and the newest of each engine. @param what they are */
+function lastOnes(sets: readonly Placed[], what: "good" | "drilled"): Map<Placed, string> {
   const engines = new Map<EngineName, Placed>();
   for (const set of sets) for (const engine of set.engines) engines.set(engine, set);
   const last = new Map<Placed, string>();
   for (const set of new Set(engines.values())) {
     const names = [...set.engines].filter((engine) => engines.get(engine) === set);
-    last.set(set, `the last good archive of ${names.toSorted().join(", ")}`);
+    last.set(set, `the last ${what} archive of ${names.toSorted().join(", ")}`);
   }
   const newest = sets.at(-1);
-  if (newest) last.set(newest, "the last good archive");
+  if (newest) last.set(newest, `the last ${what} archive`);
   return last;
+}
+
+/** @param good of one set the later counts */
+function lastReasons(
+  good: Iterable<[Placed, string]>,
+  drilled: ReadonlyMap<Placed, string>,
+): Map<Placed, string[]> {
+  const reasons = new Map([...good].map(([set, reason]) => [set, [reason]]));
+  for (const [set, reason] of drilled) reasons.set(set, [...(reasons.get(set) ?? []), reason]);
+  return reasons;
 }

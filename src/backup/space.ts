@@ -39,15 +39,37 @@ export function neededBytes(
   return Math.ceil(2 * packed + scratch);
 }
 
+/** Who needs the room, for the message. */
+export interface Asker {
+  /** `the backup needs` */
+  what: string;
+  hint: string;
+}
+
+const BACKUP: Asker = {
+  what: "the backup needs",
+  hint: "free some space, keep fewer archives (opsctl cleanup), or name another folder with --dir",
+};
+
 /** @throws OpsError `failed` when the folder's file system has less than `needed` bytes free */
-export async function requireSpace(folder: string, needed: number): Promise<void> {
+export async function requireSpace(folder: string, needed: number, asker = BACKUP): Promise<void> {
+  const lack = await lackOfSpace(folder, needed, asker);
+  if (lack) throw lack;
+}
+
+/** The error that says so; undefined: there is room. */
+export async function lackOfSpace(
+  folder: string,
+  needed: number,
+  { what, hint }: Asker,
+): Promise<OpsError | undefined> {
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
-  if (free >= needed + RESERVE_BYTES) return;
-  throw new OpsError({
+  if (free >= needed + RESERVE_BYTES) return undefined;
+  return new OpsError({
     code: "failed",
-    message: `no room in ${folder}: the backup needs about ${mebibytes(needed + RESERVE_BYTES)}, ${mebibytes(free)} are free; nothing was written`,
-    hint: "free some space, keep fewer archives (opsctl cleanup), or name another folder with --dir",
+    message: `no room in ${folder}: ${what} about ${mebibytes(needed + RESERVE_BYTES)}, ${mebibytes(free)} are free; nothing was written`,
+    hint,
   });
 }
 

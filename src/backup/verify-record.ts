@@ -1,9 +1,18 @@
-/** What a verification leaves in the sidecar. */
+/** What a verification, or a drill, leaves in the sidecar. */
 import { basename } from "node:path";
 import type { Call } from "../call.ts";
 import { TOOL_VERSION } from "../package.ts";
 import { type Archive, readArchive, writeSidecar } from "./archives.ts";
-import { FORMAT, FORMAT_VERSION, LEVELS, type Level, type Metadata, type Sidecar } from "./metadata.ts";
+import {
+  type DrillRecord,
+  FORMAT,
+  FORMAT_VERSION,
+  LEVELS,
+  type Level,
+  type Metadata,
+  type Sidecar,
+  type Verified,
+} from "./metadata.ts";
 import type { Problem } from "./verify-set.ts";
 
 /** What is known of an archive that was found whole. */
@@ -17,38 +26,40 @@ export interface Whole {
 
 /**
  * Records the level, when no higher one is recorded. An archive without a sidecar gets one, from the level on at which every byte was looked at.
+ * @param level undefined: not all of it was looked at, and only the drill is recorded
  */
 export async function recordVerified(
   call: Call,
   archive: Archive,
-  level: Level,
+  level: Level | undefined,
   whole: Whole,
+  drill?: DrillRecord,
 ): Promise<void> {
-  const verified = { level, at: new Date().toISOString(), opsctl_version: TOOL_VERSION };
   const known = await current(archive);
-  // a look at the names says nothing about bytes that another look found damaged, nor one at the bytes about what they mean
-  if (known === undefined || (known?.damaged && isBelow(level, known.damaged.level))) return;
+  if (known === undefined) return;
+  const drilled = drill === undefined ? {} : { drill };
+  const { metadata, sha256, size_bytes } = whole;
   if (known === null) {
-    if (whole.sha256 === undefined || level === "structure") return;
-    const { metadata, sha256, size_bytes } = whole;
+    if (sha256 === undefined || level === undefined || level === "structure") return;
     const { container, encrypted, path } = archive;
-    const shared = { format: FORMAT, format_version: FORMAT_VERSION, file: basename(path) } as const;
     await write(call, archive, {
-      ...shared,
-      container,
-      encrypted,
-      size_bytes,
-      sha256,
-      signature: null,
-      verified,
-      damaged: null,
-      metadata,
+      ...({ format: FORMAT, format_version: FORMAT_VERSION, file: basename(path) } as const),
+      ...{ container, encrypted, size_bytes, sha256, signature: null },
+      ...{ verified: verifiedNow(level), damaged: null, ...drilled, metadata },
     });
     return;
   }
-  const isLower = known.verified !== null && isBelow(level, known.verified.level);
-  if (isLower && known.damaged === null) return;
-  await write(call, archive, { ...known, verified: isLower ? known.verified : verified, damaged: null });
+  // a look at the names says nothing about bytes that another look found damaged, nor one at the bytes about what they mean
+  const isDoubted = known.damaged !== null && (level === undefined || isBelow(level, known.damaged.level));
+  const isLower = level === undefined || (known.verified !== null && isBelow(level, known.verified.level));
+  if (!isDoubted && !(isLower && known.damaged === null)) {
+    const verified = isLower ? known.verified : verifiedNow(level);
+    await write(call, archive, { ...known, verified, damaged: null, ...drilled });
+  } else if (drill !== undefined) await write(call, archive, { ...known, drill });
+}
+
+function verifiedNow(level: Level): Verified {
+  return { level, at: new Date().toISOString(), opsctl_version: TOOL_VERSION };
 }
 
 function isBelow(level: Level, other: Level): boolean {
@@ -61,11 +72,12 @@ export async function recordDamage(
   archive: Archive,
   level: Level,
   { path, message }: Problem,
+  drill?: DrillRecord,
 ): Promise<void> {
   const known = await current(archive);
   if (!known) return;
   const damaged = { at: new Date().toISOString(), level, message: `${path}: ${message}` };
-  await write(call, archive, { ...known, damaged });
+  await write(call, archive, { ...known, damaged, ...(drill === undefined ? {} : { drill }) });
 }
 
 /**
@@ -84,7 +96,7 @@ async function write(call: Call, archive: Archive, sidecar: Sidecar): Promise<vo
     await writeSidecar(archive.path, sidecar);
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? String(error);
-    call.log("WARNING", "the result of the verification cannot be recorded beside the archive", {
+    call.log("WARNING", "the result cannot be recorded beside the archive", {
       archive: archive.path,
       reason,
     });

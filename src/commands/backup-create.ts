@@ -1,6 +1,6 @@
 import type * as v from "valibot";
 import type { Level } from "../backup/metadata.ts";
-import { type Operated, operate } from "../backup/operate.ts";
+import { type Operated, type Operation, operate } from "../backup/operate.ts";
 import { said } from "../backup/phases.ts";
 import type { BackupPart } from "../backup/port.ts";
 import type { RetentionPolicy } from "../backup/retention.ts";
@@ -30,7 +30,7 @@ type MadeBackup = v.InferOutput<typeof madeBackup>;
 export async function create(
   context: Context,
   args: string[],
-  options: CreateOptions & RetentionOptions,
+  options: CreateOptions & RetentionOptions & { drill?: boolean },
 ): Promise<Result<MadeBackup>> {
   const { app, call, io } = context;
   const startedAt = performance.now();
@@ -40,10 +40,11 @@ export async function create(
   const level = levelOf(options.verify);
   const policy = policyOf(context, options, destination);
   const encrypt = await encryption(context, options, destination);
-  if (encrypt && level === "parse" && app.config.text("OPSCTL_BACKUP_IDENTITY") === undefined)
+  const reading = options.drill ? "--drill" : level === "parse" ? "--verify parse" : undefined;
+  if (encrypt && reading && app.config.text("OPSCTL_BACKUP_IDENTITY") === undefined)
     throw usageError(
-      "--verify parse: what is encrypted cannot be read without a key",
-      "leave --verify parse out, or set OPSCTL_BACKUP_IDENTITY_FILE",
+      `${reading}: what is encrypted cannot be read without a key`,
+      `leave ${reading} out, or set OPSCTL_BACKUP_IDENTITY_FILE`,
     );
   const parts = await partsOf(context, options, engines, destination);
   const isSet = destination.kind === undefined;
@@ -65,6 +66,7 @@ export async function create(
     },
     lock: () => (isSet ? app.backupLock(call, destination.folder) : app.hostLock(call)),
     verify: verification(context, level, destination.folder),
+    drill: options.drill ? await drilling(context) : undefined,
     retention: policy,
     isEverything: args.length === 0,
     mustBeConsistent: options.requireConsistent === true,
@@ -117,6 +119,24 @@ function verification({ app }: Context, level: Exclude<Level, "drill">, scratchP
   return { level, tools: { parsers, scratchParent, identity, signingKey } };
 }
 
+/** Of the archive that was just made: nobody else's. @throws as `drillTools` */
+async function drilling(context: Context): Promise<NonNullable<Operation["drill"]>> {
+  const { drillTools } = await import("./drill-tools.ts");
+  const tools = await drillTools(context, {});
+  return async (call, archive) => {
+    const [{ drillArchive }, { drillFailure }] = await Promise.all([
+      import("../restore/drill.ts"),
+      import("./backup-drill.ts"),
+    ]);
+    const { stage } = tools;
+    const knows = async (sha256: string) => sha256 === archive.sidecar?.sha256;
+    return drillFailure(
+      archive,
+      await drillArchive(call, archive, undefined, { ...tools, stage: { ...stage, knows } }),
+    );
+  };
+}
+
 /** @throws OpsError `usage` for what is no recipient, and for a container that cannot be encrypted: what is asked for must not be left out */
 async function encryption(
   { app }: Context,
@@ -155,6 +175,7 @@ function describe(operated: Operated, durationMs: number): MadeBackup {
     duration_ms: durationMs,
     spooled_bytes: operated.spooled_bytes,
     verified: sidecar.verified,
+    drill: sidecar.drill ?? null,
     parts: metadata.parts,
     warnings,
     removed,
@@ -163,7 +184,7 @@ function describe(operated: Operated, durationMs: number): MadeBackup {
 
 /** One exit code for all that may be less than wished. */
 function verdict(
-  { damage, failures, hookFailure, sidecar }: Operated,
+  { damage, failures, drillFailure, hookFailure, sidecar }: Operated,
   mustBeConsistent: boolean,
 ): { code?: ErrorCode; failure?: OpsError } {
   if (damage) return { failure: damage };
@@ -176,8 +197,9 @@ function verdict(
       }),
     };
   }
-  if (hookFailure) {
-    const { message, hint } = hookFailure;
+  const lesser = drillFailure ?? hookFailure;
+  if (lesser) {
+    const { message, hint } = lesser;
     return { failure: new OpsError({ code: "partial", message, ...(hint === undefined ? {} : { hint }) }) };
   }
   if (!mustBeConsistent || sidecar.metadata.consistency === "consistent") return {};

@@ -3,6 +3,8 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import type * as v from "valibot";
 import { type Archive, latest } from "../backup/archives.ts";
+import { type Estimate, notDrilled, onlyRead } from "../backup/drilled.ts";
+import type { Metadata } from "../backup/metadata.ts";
 import { timeOf } from "../backup/timeline.ts";
 import type { backupList } from "../contract/backup-list.ts";
 import { OpsError, usageError } from "../errors.ts";
@@ -63,6 +65,7 @@ function summary(archive: Archive, newest: string | undefined, now: number): Row
     problem: archive.problem ?? sidecar?.damaged?.message ?? (sidecar === null ? "it has no sidecar" : null),
     latest: path === newest,
     signed: sidecar !== null && sidecar.signature !== null,
+    drill: sidecar?.drill ?? null,
   };
 }
 
@@ -86,4 +89,25 @@ export function verifiedText(verified: Row["verified"], now?: number): string | 
   return now === undefined
     ? `${verified.level} ${verified.at}`
     : `${verified.level} ${age(now - Date.parse(verified.at))} ago`;
+}
+
+/**
+ * `ok 2h ago` for people, `ok 2026-11-21T03:00:09Z` for programs; `partly` when some parts were left out, and in brackets what was only read.
+ * @param metadata undefined: the archive has none
+ */
+export function drillText(drill: Row["drill"], metadata: Metadata | undefined, now?: number): string | null {
+  if (drill === null || metadata === undefined) return null;
+  const isWhole = notDrilled(metadata, drill).length === 0;
+  const read = onlyRead(drill);
+  const result = drill.ok ? (isWhole ? "ok" : "partly") : "failed";
+  const when = now === undefined ? drill.at : `${age(now - Date.parse(drill.at))} ago`;
+  return `${result} ${when}${read.length === 0 ? "" : ` (${read.join(", ")} read only)`}`;
+}
+
+/** How long a restore may take. */
+export function estimateText(estimate: Estimate | null): string | null {
+  if (estimate === null) return null;
+  const { duration_ms: ms, from, without } = estimate;
+  const rest = without.length === 0 ? "" : `, and ${without.join(" and ")}`;
+  return `about ${(ms / 1000).toFixed(1)} s by the drill of ${from}${rest}`;
 }

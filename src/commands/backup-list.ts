@@ -1,17 +1,18 @@
 import type { Command } from "commander";
 import type * as v from "valibot";
 import { listArchives } from "../backup/archives.ts";
+import type { Metadata } from "../backup/metadata.ts";
 import type { backupList } from "../contract/backup-list.ts";
 import { age, bytes } from "../output/human.ts";
 import type { Io } from "../output/io.ts";
 import { type Column, printTable } from "../output/table.ts";
-import { archiveFolder, DIR, STATE_STYLES, summarize, verifiedText } from "./backup-folder.ts";
+import { archiveFolder, DIR, drillText, STATE_STYLES, summarize, verifiedText } from "./backup-folder.ts";
 import { type Context, integer, type Run } from "./command.ts";
 
 type List = v.InferOutput<typeof backupList>;
 type Row = List["backups"][number];
 
-interface ListOptions {
+export interface ListOptions {
   dir?: string;
   limit: number;
   offset: number;
@@ -32,18 +33,22 @@ State: complete; incomplete (a part failed); damaged; missing (only the sidecar 
     .action(run<ListOptions>(list));
 }
 
-async function list(context: Context, _args: string[], { dir, limit, offset }: ListOptions) {
+/** Also what `restore` without an archive prints. */
+export async function list(context: Context, _args: string[], { dir, limit, offset }: ListOptions) {
   const folder = archiveFolder(context, dir);
   const now = Date.now();
   const archives = await listArchives(folder);
-  const parts = new Map(archives.map(({ path, sidecar }) => [path, sidecar?.metadata.parts ?? []]));
+  const metadata = new Map(archives.map(({ path, sidecar }) => [path, sidecar?.metadata]));
   // `latest` is one of all, whatever the limit
   const newestFirst = summarize(archives, now).reverse();
   const rows = newestFirst.slice(offset, offset + limit).map((row) => ({
     ...row,
-    parts: parts
-      .get(row.path)!
-      .map(({ engine, name, state, consistency }) => ({ engine, name, state, consistency })),
+    parts: (metadata.get(row.path)?.parts ?? []).map(({ engine, name, state, consistency }) => ({
+      engine,
+      name,
+      state,
+      consistency,
+    })),
   }));
   const data: List = {
     dir: folder,
@@ -53,11 +58,11 @@ async function list(context: Context, _args: string[], { dir, limit, offset }: L
     limit,
     offset,
   };
-  return { data, render: (io: Io) => printTable(io, columns(now), rows) };
+  return { data, render: (io: Io) => printTable(io, columns(now, metadata), rows) };
 }
 
-/** Columns of `backup list`: name, age (a pipe: the time), size, engines, state, consistency, verified (level and when), problem. */
-function columns(now: number): readonly Column<Row>[] {
+/** Columns of `backup list`: name, age (a pipe: the time), size, engines, state, consistency, verified (level and when), problem, last drill. */
+function columns(now: number, metadata: ReadonlyMap<string, Metadata | undefined>): readonly Column<Row>[] {
   return [
     { header: "NAME", value: ({ name }) => name },
     {
@@ -85,5 +90,11 @@ function columns(now: number): readonly Column<Row>[] {
       shown: ({ verified }) => verifiedText(verified, now) ?? "–",
     },
     { header: "PROBLEM", value: ({ problem }) => problem, flexible: true },
+    {
+      header: "DRILLED",
+      value: ({ drill, path }) => drillText(drill, metadata.get(path)),
+      shown: ({ drill, path }) => drillText(drill, metadata.get(path), now) ?? "–",
+      style: ({ drill }) => (drill?.ok === false ? "red" : undefined),
+    },
   ];
 }

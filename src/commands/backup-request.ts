@@ -27,7 +27,7 @@ export interface CreateOptions {
   retention: boolean;
 }
 
-const SUBCOMMANDS = ["create", "list", "show", "verify", "diff", "grants", "schedule"];
+const SUBCOMMANDS = ["create", "list", "show", "verify", "drill", "diff", "grants", "schedule"];
 
 /** What the flags are when nobody gives them. */
 export const DEFAULTS: Readonly<CreateOptions> = {

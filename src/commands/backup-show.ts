@@ -1,13 +1,14 @@
 import type { Command } from "commander";
 import type * as v from "valibot";
 import { findArchive, latest, listArchives } from "../backup/archives.ts";
+import { estimateRestore } from "../backup/drilled.ts";
 import type { FileMetadata, PartMetadata } from "../backup/metadata.ts";
 import type { shownBackup } from "../contract/backup-list.ts";
 import { escapeCell } from "../output/escape.ts";
 import { age, bytes } from "../output/human.ts";
 import type { Io } from "../output/io.ts";
 import { type Column, printTable } from "../output/table.ts";
-import { archiveFolder, DIR, summarize, verifiedText } from "./backup-folder.ts";
+import { archiveFolder, DIR, drillText, estimateText, summarize, verifiedText } from "./backup-folder.ts";
 import type { Context, Run } from "./command.ts";
 
 type Shown = v.InferOutput<typeof shownBackup>;
@@ -36,6 +37,7 @@ async function show(context: Context, [name]: string[], { dir }: { dir?: string 
     latest: latest(await listArchives(folder))?.path === archive.path,
     sha256: sidecar?.sha256 ?? null,
     damaged: sidecar?.damaged ?? null,
+    restore_estimate: await estimateRestore(archive),
     metadata: sidecar?.metadata ?? null,
   };
   return { data, render: (io: Io) => render(io, data, now) };
@@ -75,6 +77,8 @@ function archiveFields(data: Shown, now: number): Field[] {
       "verified",
       data.verified ? `${verifiedText(data.verified)} (${verifiedText(data.verified, now)})` : "not yet",
     ],
+    ["drilled", drilledText(data, now)],
+    ["restore", estimateText(data.restore_estimate)],
     ["consistency", data.consistency],
     ["skew", data.skew_ms === null ? null : `${data.skew_ms} ms`],
     ["sequence", data.sequence],
@@ -82,6 +86,11 @@ function archiveFields(data: Shown, now: number): Field[] {
     ["made by", metadata ? `${metadata.actor}, opsctl ${metadata.opsctl_version}` : null],
     ["finished", metadata?.finished_at ?? null],
   ];
+}
+
+function drilledText({ drill, metadata }: Shown, now: number): string | null {
+  const text = drillText(drill, metadata ?? undefined);
+  return text && `${text} (${drillText(drill, metadata ?? undefined, now)})`;
 }
 
 function partFields(part: PartMetadata): Field[] {

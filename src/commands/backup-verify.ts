@@ -1,8 +1,7 @@
-import { lstat, realpath } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import type { Command } from "commander";
 import type * as v from "valibot";
-import { type Archive, findArchive, listArchives, readArchive } from "../backup/archives.ts";
+import { type Archive, findArchive, listArchives } from "../backup/archives.ts";
 import type { VerifyLevel } from "../backup/verify-set.ts";
 import { throwIfAborted } from "../call.ts";
 import type { verifiedBackups } from "../contract/backup-verify.ts";
@@ -72,8 +71,7 @@ function levelOf(text: string): VerifyLevel {
 async function chosen(folder: string, names: readonly string[], isAll: boolean): Promise<Archive[]> {
   if (isAll && names.length > 0)
     throw usageError("--all and names of archives contradict each other", "leave one of them out");
-  if (names.length > 0)
-    return Promise.all(names.map(async (name) => behindLink(await findArchive(folder, name))));
+  if (names.length > 0) return Promise.all(names.map((name) => findArchive(folder, name)));
   const archives = await listArchives(folder);
   if (archives.length > 0) return isAll ? archives : archives.slice(-1);
   throw new OpsError({
@@ -81,12 +79,6 @@ async function chosen(folder: string, names: readonly string[], isAll: boolean):
     message: `${folder} holds no archive`,
     hint: "name a file, or a folder with --dir; opsctl backup makes an archive",
   });
-}
-
-/** A link such as `latest.tar.gz` means what it points to, with the sidecar there. */
-async function behindLink(archive: Archive): Promise<Archive> {
-  const stats = await lstat(archive.path).catch(() => undefined);
-  return stats?.isSymbolicLink() ? readArchive(await realpath(archive.path)) : archive;
 }
 
 /** One that cannot be looked at does not keep the others from it. */

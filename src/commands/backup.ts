@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { defineDiff } from "./backup-diff.ts";
+import { defineDrill } from "./backup-drill.ts";
 import { DIR } from "./backup-folder.ts";
 import { defineList } from "./backup-list.ts";
 import { DEFAULTS } from "./backup-request.ts";
@@ -27,7 +28,8 @@ Examples:
   opsctl backup sqlite --output opsbrain_backup_20250115.db
   opsctl backup --keep-daily 7 --keep-weekly 4
   opsctl backup list
-  opsctl backup verify latest --level parse`,
+  opsctl backup verify latest --level parse
+  opsctl backup drill latest`,
   );
   const create = command
     .command("create", { isDefault: true })
@@ -63,13 +65,15 @@ Examples:
     .option("--redis-method <method>", "psync (as a replica), scan (key by key), auto", DEFAULTS.redisMethod)
     .option("--require-consistent", "exit with 3 when a part is fuzzy")
     .option("--encrypt-to <recipient>", "encrypt to an age public key (age1…); may be repeated", collect)
-    .option("--verify <level>", "how to verify it afterwards: structure, checksums, parse", DEFAULTS.verify);
+    .option("--verify <level>", "how to verify it afterwards: structure, checksums, parse", DEFAULTS.verify)
+    .option("--drill", "and restore it into scratch targets: see backup drill");
   defineRetention(create)
     .option("--no-retention", "remove no old archives")
     .action(lazily(async () => (await import("./backup-create.ts")).create));
   defineList(command, run);
   defineShow(command, run);
   defineVerify(command, run);
+  defineDrill(command, run);
   defineDiff(command, run);
   command
     .command("grants")

@@ -1,10 +1,14 @@
 import type { Command } from "commander";
 import type * as v from "valibot";
+import { type Archive, listArchives } from "../backup/archives.ts";
+import { lastDrilled } from "../backup/drilled.ts";
+import { timeOf } from "../backup/timeline.ts";
 import type { stats } from "../contract/operations.ts";
 import type { Degraded } from "../errors.ts";
 import { collectStats } from "../health/stats.ts";
-import { bytes } from "../output/human.ts";
+import { age, bytes, isoTime } from "../output/human.ts";
 import { type Column, printTable } from "../output/table.ts";
+import { archiveFolder } from "./backup-folder.ts";
 import { type Context, type Run, STRICT } from "./command.ts";
 import { noteLeftover } from "./leftover.ts";
 import { engineProbes } from "./probes.ts";
@@ -63,6 +67,7 @@ async function show(context: Context) {
       latency_ms,
     })),
     files,
+    drilled_backup: await drilledBackup(context),
     queue: {
       waiting: waiting.reduce((sum, row) => sum + row.waiting, 0),
       rejected: waiting.reduce((sum, row) => sum + row.rejected, 0),
@@ -73,6 +78,23 @@ async function show(context: Context) {
     data,
     render: (io: Context["io"]) => printTable(io, COLUMNS, rowsOf(data)),
     degraded: data.degraded,
+  };
+}
+
+async function drilledBackup(context: Context): Promise<Stats["drilled_backup"]> {
+  let archive: Archive | undefined;
+  try {
+    archive = lastDrilled(await listArchives(archiveFolder(context, undefined)));
+  } catch {
+    // a folder that cannot be read is no reason to say nothing of the servers
+  }
+  if (archive === undefined) return null;
+  const at = timeOf(archive);
+  return {
+    name: archive.name,
+    created_at: at === null ? null : isoTime(at),
+    age_ms: at === null ? null : Date.now() - at,
+    drilled_at: archive.sidecar?.drill?.at ?? null,
   };
 }
 
@@ -107,7 +129,13 @@ function rowsOf(data: Stats): Row[] {
         size_bytes === null ? `none yet (${path})` : `${bytes(size_bytes)} (${path})`,
       ),
     ),
+    row("drilled backup", data.drilled_backup?.name ?? null, drilledText(data.drilled_backup)),
     row("queued deliveries", data.queue.waiting),
     row("rejected deliveries", data.queue.rejected),
   ];
+}
+
+function drilledText(backup: Stats["drilled_backup"]): string {
+  if (backup === null) return "none yet";
+  return backup.age_ms === null ? backup.name : `${backup.name}, ${age(backup.age_ms)} old`;
 }

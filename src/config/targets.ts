@@ -60,13 +60,16 @@ export function targetsOf(config: Config): Targets {
       "the state file needs one of its own",
     );
   }
-  const given = <N extends SettingName>(
-    variable: N,
-    target: (config: Config, variable: N) => Target | undefined,
-  ) => (config.text(variable) ? target(config, variable) : undefined);
-  const neo4j = neo4jTarget(config, "NEO4J_URI");
-  const postgres = postgresTarget(config, "DATABASE_URL");
-  const redis = redisTarget(config, "REDIS_URL");
+  const given = (
+    variable: SettingName,
+    target: (config: Config, name: string, url: string) => Target | undefined,
+  ) => {
+    const url = config.text(variable);
+    return url ? target(config, variable, url) : undefined;
+  };
+  const neo4j = given("NEO4J_URI", neo4jTarget);
+  const postgres = postgresTarget(config, "DATABASE_URL", config.text("DATABASE_URL"));
+  const redis = redisTarget(config, "REDIS_URL", config.text("REDIS_URL"));
   const migration = given("MIGRATION_DATABASE_URL", postgresTarget);
   return {
     neo4j,
@@ -108,13 +111,8 @@ export function stateFile(config: Config): string {
 
 const NEO4J_SCHEMES = ["bolt", "neo4j", "bolt+s", "neo4j+s", "bolt+ssc", "neo4j+ssc"];
 
-function neo4jTarget(
-  config: Config,
-  variable: "NEO4J_URI" | "BACKUP_NEO4J_URI" | "DRILL_NEO4J_URI",
-): Target | undefined {
-  const uri = config.text(variable);
-  if (uri === undefined) return undefined;
-  const url = parseUrl(variable, uri, NEO4J_SCHEMES);
+function neo4jTarget(config: Config, name: string, uri: string): Target {
+  const url = parseUrl(name, uri, NEO4J_SCHEMES);
   const username = decodeURIComponent(url.username) || config.text("NEO4J_USERNAME")!;
   const password = decodeURIComponent(url.password) || config.text("NEO4J_PASSWORD");
   const database = config.text("NEO4J_DATABASE")!;
@@ -132,15 +130,11 @@ function neo4jTarget(
   };
 }
 
-function postgresTarget(
-  config: Config,
-  variable: "DATABASE_URL" | "MIGRATION_DATABASE_URL" | "BACKUP_DATABASE_URL" | "DRILL_DATABASE_URL",
-): Target | undefined {
-  const given = config.text(variable);
+function postgresTarget(config: Config, name: string, given: string | undefined): Target | undefined {
   const host = config.text("POSTGRES_HOST");
   if (given === undefined && host === undefined) return undefined;
   const url =
-    given === undefined ? postgresUrl(config, host!) : parseUrl(variable, given, ["postgresql", "postgres"]);
+    given === undefined ? postgresUrl(config, host!) : parseUrl(name, given, ["postgresql", "postgres"]);
   // libpq's defaults where the URL is silent: the user, then a database of the user's name
   if (url.username === "") url.username = encodeURIComponent(config.text("POSTGRES_USER")!);
   const password = config.text("POSTGRES_PASSWORD");
@@ -165,8 +159,7 @@ function postgresUrl(config: Config, host: string): URL {
   return url;
 }
 
-function redisTarget(config: Config, variable: "REDIS_URL" | "BACKUP_REDIS_URL"): Target | undefined {
-  const given = config.text(variable);
+function redisTarget(config: Config, name: string, given: string | undefined): Target | undefined {
   const host = config.text("REDIS_HOST");
   if (given === undefined && host === undefined) return undefined;
   const url =
@@ -176,7 +169,7 @@ function redisTarget(config: Config, variable: "REDIS_URL" | "BACKUP_REDIS_URL")
           `redis://${host!.includes(":") ? `[${host}]` : host}:${config.text("REDIS_PORT")}`,
           ["redis"],
         )
-      : parseUrl(variable, given, ["redis", "rediss"]);
+      : parseUrl(name, given, ["redis", "rediss"]);
   const password = config.text("REDIS_PASSWORD");
   if (url.password === "" && password !== undefined) url.password = encodeURIComponent(password);
   if (url.pathname === "" || url.pathname === "/") url.pathname = `/${config.text("REDIS_DB")}`;
@@ -187,6 +180,22 @@ function redisTarget(config: Config, variable: "REDIS_URL" | "BACKUP_REDIS_URL")
     shown: redactUrl(url.href),
     identity: `redis:${url.hostname}:${url.port || 6379}${url.pathname}`,
   };
+}
+
+/**
+ * The target that a flag names, with the configured user and password of its engine where the URL has none.
+ * @throws OpsError `usage` also for a password: arguments are seen by everybody on the host
+ */
+export function targetOfUrl(config: Config, flag: string, text: string): Target {
+  const url = parseUrl(flag, text, ["postgresql", "postgres", "redis", "rediss", ...NEO4J_SCHEMES]);
+  if (url.password !== "")
+    throw usageError(
+      `${flag}: a password does not belong into an argument, where \`ps\` shows it`,
+      "leave it out and set POSTGRES_PASSWORD, REDIS_PASSWORD or NEO4J_PASSWORD (_FILE, _COMMAND)",
+    );
+  if (url.protocol.startsWith("postgres")) return postgresTarget(config, flag, text)!;
+  if (url.protocol.startsWith("redis")) return redisTarget(config, flag, text)!;
+  return neo4jTarget(config, flag, text);
 }
 
 /** The message never holds the text: it may carry a password. */

@@ -1,6 +1,6 @@
 /** What `backup list`, `show` and `diff`, and `cleanup`, print. */
 import * as v from "valibot";
-import { CONTAINERS, LEVELS, metadataSchema, verifiedSchema } from "../backup/metadata.ts";
+import { CONTAINERS, drillSchema, LEVELS, metadataSchema, verifiedSchema } from "../backup/metadata.ts";
 import { count, engine, milliseconds, nullableText, text, time } from "./common.ts";
 
 const consistency = v.nullable(v.picklist(["consistent", "fuzzy"]));
@@ -28,6 +28,8 @@ const archive = {
   latest: v.boolean(),
   /** It has a signature; `backup verify` says whether it is right. */
   signed: v.boolean(),
+  /** The last drill that came to a verdict. */
+  drill: v.nullable(v.strictObject(drillSchema.entries)),
 };
 
 export const backupList = v.strictObject({
@@ -55,6 +57,15 @@ export const shownBackup = v.strictObject({
   sha256: nullableText,
   /** The last look at it that found damage. */
   damaged: v.nullable(v.strictObject({ at: time, level: v.picklist(LEVELS), message: text })),
+  /** How long a restore may take, from the newest drill of its folder that had the same parts. */
+  restore_estimate: v.nullable(
+    v.strictObject({
+      duration_ms: milliseconds,
+      from: text,
+      /** Engines that the drill did not load: they come on top. */
+      without: v.array(engine),
+    }),
+  ),
   /** The set's own `metadata.json`; null without a sidecar. */
   metadata: v.nullable(metadataSchema),
 });

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { CONTAINERS, partSchema, verifiedSchema } from "../backup/metadata.ts";
+import { CONTAINERS, drillSchema, partSchema, verifiedSchema } from "../backup/metadata.ts";
 import { count, milliseconds, text, time } from "./common.ts";
 
 /** `backup`: what was made. */
@@ -22,6 +22,8 @@ export const madeBackup = v.strictObject({
   /** Most bytes of packed files that waited on disk for the archive. */
   spooled_bytes: count,
   verified: v.nullable(verifiedSchema),
+  /** With --drill; null: none came to a verdict. */
+  drill: v.nullable(drillSchema),
   parts: v.array(partSchema),
   /** What fell by a large share against the archive before, and hooks and pings that failed. */
   warnings: v.array(text),

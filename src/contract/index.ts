@@ -1,11 +1,14 @@
 import type { GenericSchema } from "valibot";
 import * as backup from "./backup.ts";
+import { drilledBackup } from "./backup-drill.ts";
 import * as archives from "./backup-list.ts";
 import { backupSchedule } from "./backup-schedule.ts";
 import { verifiedBackups } from "./backup-verify.ts";
 import * as memory from "./memory.ts";
 import * as migrate from "./migrate.ts";
 import * as operations from "./operations.ts";
+import * as restore from "./restore.ts";
+import { migratedVolumes } from "./volumes.ts";
 
 /** The object that each command prints with `--json`. Streaming commands print one such line per answer. */
 export const CONTRACTS: Readonly<Record<string, GenericSchema>> = {
@@ -38,9 +41,15 @@ export const CONTRACTS: Readonly<Record<string, GenericSchema>> = {
   "backup list": archives.backupList,
   "backup show": archives.shownBackup,
   "backup verify": verifiedBackups,
+  "backup drill": drilledBackup,
   "backup diff": archives.backupDiff,
   "backup grants": backup.backupGrants,
   "backup schedule": backupSchedule,
+  restore: archives.backupList,
+  "restore NAME": restore.restored,
+  "restore --rollback": restore.undoneRestore,
+  "restore --forget": restore.forgottenRestores,
+  "migrate-volumes": migratedVolumes,
   cleanup: archives.cleanedUp,
   stats: operations.stats,
   health: operations.health,

@@ -99,6 +99,16 @@ export const stats = v.strictObject({
   events: count,
   engines: v.array(connection),
   files: v.array(v.strictObject({ name: text, path: text, size_bytes: v.nullable(count) })),
+  /** The newest archive of OPSCTL_BACKUPS that passed a drill; null: none did. */
+  drilled_backup: v.nullable(
+    v.strictObject({
+      name: text,
+      created_at: v.nullable(time),
+      /** Of the archive: data since then are in none that is known to come back. */
+      age_ms: v.nullable(milliseconds),
+      drilled_at: v.nullable(time),
+    }),
+  ),
   queue: v.strictObject({ waiting: count, rejected: count }),
   degraded,
 });

@@ -119,9 +119,10 @@ export const SHIPPED_SETS: readonly ShippedSet[] = [
   {
     engine: "sqlite",
     set: "state",
-    schemaVersion: "v1.1.0",
-    latest: 2,
-    title: "journal of writes on their way to servers, archives that were made here",
+    schemaVersion: "v1.2.0",
+    latest: 3,
+    title:
+      "journal of writes on their way to servers, archives that were made here, restores that were begun here",
     isDefault: true,
     owns: [
       "opsctl_journal",
@@ -129,6 +130,8 @@ export const SHIPPED_SETS: readonly ShippedSet[] = [
       "opsctl_journal_clock",
       "opsctl_archives",
       "opsctl_archive_sequence",
+      "opsctl_restores",
+      "opsctl_restore_parts",
     ],
     ofState: true,
   },

@@ -1,3 +1,4 @@
+import type { FileKind } from "../backup/port.ts";
 import type { Call } from "../call.ts";
 import type { EngineName } from "../errors.ts";
 import type { Saved, Undo } from "./port.ts";
@@ -24,6 +25,8 @@ export interface PartRecord {
   identity: string;
   /** The part's name in the set. */
   source: string;
+  /** Of its files: on the way back they are all that is known of them. */
+  kinds: FileKind[];
   undo: Undo;
   state: PartState;
   saved: Saved;

@@ -43,6 +43,7 @@ export interface RestoreTask {
   id: string;
   /** What is restored: a PostgreSQL database's name in the target, `globals`, the name of a SQLite file, a Neo4j database. */
   name: string;
+  /** For `rollback`, `abandon` and `forget` only their kinds are known: `local` is empty then. */
   files: readonly RestoreFile[];
   /** What the metadata says that the files hold; empty for what has no metadata of ours. */
   expected: { counts: Readonly<Record<string, number>>; breakdown: Readonly<Record<string, number>> };

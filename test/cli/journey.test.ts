@@ -622,6 +622,8 @@ test("backups are made, listed, shown, verified, compared and kept by a policy",
   expect(await json("backup show", ["backup", "show", "latest"])).toMatchObject({ name: "second" });
   const verified = await json("backup verify", ["backup", "verify", "--level", "parse", "second"]);
   expect(verified["backups"]).toMatchObject([{ name: "second", ok: true }]);
+  const drilled = await json("backup drill", ["backup", "drill", "second"]);
+  expect(drilled).toMatchObject({ ok: true, level: "drill", parts: [{ engine: "sqlite", loaded: true }] });
   const difference = await json("backup diff", ["backup", "diff", first["name"], "second"]);
   expect(difference["changes"]).toContainEqual(
     expect.objectContaining({ engine: "sqlite", kind: "count", name: "rows" }),

@@ -15,7 +15,7 @@ describe("embedded file under faults", () => {
   afterEach(() => sandbox.remove());
 
   it("keeps every write of eight processes at once", async () => {
-    const [processes, writes] = [8, 500];
+    const [processes, writes] = [8, 200];
     const writer = join(import.meta.dirname, "writer.ts");
     const ran = await Promise.all(
       Array.from({ length: processes }, (_, n) =>

@@ -10,7 +10,7 @@ import { postgresSubject } from "./migrate-postgres.ts";
 import { redisSubject } from "./migrate-redis.ts";
 import { killServer } from "./migrate-servers.ts";
 
-const KILLS = 3;
+const KILLS = 1;
 
 describe("migrate, when its server is killed in the middle of a run and comes back", () => {
   let box: Sandbox;

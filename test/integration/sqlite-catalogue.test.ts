@@ -90,9 +90,13 @@ test("a state file of the first version is brought up to date, with what waits i
   await connection.close();
   expect(await target.history(testCall())).toMatchObject([{ set_name: "state", version: "V001" }]);
   expect(await sqliteCatalogue(sqliteConnection(path)).nextSequence(testCall(), 0)).toBe(1);
-  expect(await target.history(testCall())).toMatchObject([{ version: "V001" }, { version: "V002" }]);
+  expect(await target.history(testCall())).toMatchObject([
+    { version: "V001" },
+    { version: "V002" },
+    { version: "V003" },
+  ]);
   expect(await sqliteJournal(sqliteConnection(path)).counts(testCall())).toEqual([
     { store: "s", waiting: 1, rejected: 0 },
   ]);
-  expect(await target.verify(testCall(), "state")).toEqual({ queued: 1, archives: 0 });
+  expect(await target.verify(testCall(), "state")).toEqual({ queued: 1, archives: 0, restores: 0 });
 });

@@ -8,12 +8,13 @@ import type { Target } from "../../src/config/targets.ts";
 import { neo4jTarget } from "../support/neo4j.ts";
 import { neo4jServer, testVariable } from "../support/servers.ts";
 
-/** Of 75 queries, as promised by the ranking's recipe: the stores' own orders may differ beyond the first 500 candidates. */
-const SAME_LISTS = 74;
+/** As promised by the ranking's recipe: the stores' own orders may differ beyond the first 500 candidates. */
+const OTHER_LISTS = 1;
 const TOLERANCE = 0.02;
 
+/** One of the two corpora; `npm run bench:recall` has both. */
 describe("recall on the tuning split, three real stores", () => {
-  const corpora = recallDev();
+  const corpora = recallDev().slice(0, 1);
   const queries = corpora.flatMap((corpus) => corpus.queries);
   const rankings: Record<string, Rankings> = {};
 
@@ -32,7 +33,9 @@ describe("recall on the tuning split, three real stores", () => {
   afterAll(() => neo4jServer().wipe());
 
   it.each(["PostgreSQL", "Neo4j"])("%s gives the same lists as SQLite", (name) => {
-    expect(sameTopTen(rankings["SQLite"]!, rankings[name]!)).toBeGreaterThanOrEqual(SAME_LISTS);
+    expect(sameTopTen(rankings["SQLite"]!, rankings[name]!)).toBeGreaterThanOrEqual(
+      queries.length - OTHER_LISTS,
+    );
   });
 
   it.each(["PostgreSQL", "Neo4j"])("%s finds as much as one FTS5 statement", (name) => {

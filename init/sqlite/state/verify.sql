@@ -1,4 +1,5 @@
--- opsctl set "state": writes that wait for a server, one for each server; archives that this host made.
+-- opsctl set "state": writes that wait for a server, one for each server; archives that this host made; restores that it began.
 
 SELECT (SELECT count(*) FROM opsctl_journal_targets) AS queued,
-  (SELECT count(*) FROM opsctl_archives) AS archives;
+  (SELECT count(*) FROM opsctl_archives) AS archives,
+  (SELECT count(*) FROM opsctl_restores) AS restores;

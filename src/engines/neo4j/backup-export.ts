@@ -15,9 +15,11 @@ import type { Origin } from "../engine.ts";
 import { estimate } from "./backup-estimate.ts";
 import { type Freeze, freeze } from "./backup-freeze.ts";
 import { Bolt } from "./bolt.ts";
+import { failure } from "./errors.ts";
 import { exportGraph, newestBookmark, type Passed } from "./export.ts";
 import { CypherFormat } from "./export-cypher.ts";
 import { NdjsonFormat } from "./export-ndjson.ts";
+import { MARKER_LABEL } from "./restore-marker.ts";
 
 /** Without a freeze an export that met a write is done again, when it is quick: three in all. */
 const TRIES = 3;
@@ -65,6 +67,7 @@ export class ExportPart implements BackupPart {
   async open(call: Call): Promise<PartFacts> {
     const bolt = await Bolt.open(call, this.#origin);
     this.#bolt = bolt;
+    await requireWhole(bolt);
     const { nodes, relationships, bytes, edition } = await estimate(bolt);
     this.#expected = nodes + relationships;
     return {
@@ -202,4 +205,14 @@ export class ExportPart implements BackupPart {
 
 function seconds(ms: number): string {
   return (ms / 1000).toFixed(1);
+}
+
+/** While a restore is under way, or was cut off, a part of a graph is there. */
+async function requireWhole(bolt: Bolt): Promise<void> {
+  await bolt.begin({ mode: "r" });
+  const [left] = await bolt.rows(`MATCH (m:${MARKER_LABEL}) RETURN m.phase`);
+  await bolt.commit();
+  if (!left) return;
+  const what = "holds a restore that is not at its end";
+  throw failure("failed", bolt.place, what, "go on or undo it: opsctl restore --resume, or --abort");
 }

@@ -9,18 +9,48 @@ export interface PackableMap {
 const SHORT = 0x10;
 const MAX_UINT16 = 0xffff;
 
+/** A value that is packed already: pieces that follow one another. */
+export class Packed {
+  readonly pieces: readonly Buffer[];
+
+  constructor(pieces: readonly Buffer[]) {
+    this.pieces = pieces;
+  }
+}
+
 /** A message as it is sent: in chunks of at most 65,535 bytes behind their length, and an empty one at its end. */
 export function packMessage(tag: number, fields: readonly Packable[]): Buffer {
-  const parts: Buffer[] = [Buffer.from([0xb0 + fields.length, tag])];
+  return Buffer.concat(framed([structureHead(tag, fields.length), ...packed(fields)]));
+}
+
+/** The same with fields that may be packed already, which are not copied: they must stay as they are until the message is sent. */
+export function packPieces(tag: number, fields: readonly (Packable | Packed)[]): Buffer[] {
+  const pieces = fields.flatMap((field) => (field instanceof Packed ? field.pieces : packed([field])));
+  return framed([structureHead(tag, fields.length), ...pieces]);
+}
+
+function structureHead(tag: number, fields: number): Buffer {
+  return Buffer.from([0xb0 + fields, tag]);
+}
+
+/** @returns one piece */
+function packed(fields: readonly Packable[]): Buffer[] {
+  const parts: Buffer[] = [];
   for (const field of fields) pack(field, parts);
-  const message = Buffer.concat(parts);
-  const framed: Buffer[] = [];
-  for (let at = 0; at < message.length; at += MAX_UINT16) {
-    const chunk = message.subarray(at, at + MAX_UINT16);
-    framed.push(uint16(chunk.length), chunk);
+  return [Buffer.concat(parts)];
+}
+
+/** Pieces may be cut anywhere, but a message has no empty chunk before its end. */
+function framed(pieces: readonly Buffer[]): Buffer[] {
+  const chunks: Buffer[] = [];
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += MAX_UINT16) {
+      const chunk = piece.subarray(at, at + MAX_UINT16);
+      chunks.push(uint16(chunk.length), chunk);
+    }
   }
-  framed.push(uint16(0));
-  return Buffer.concat(framed);
+  chunks.push(uint16(0));
+  return chunks;
 }
 
 function pack(value: Packable, parts: Buffer[]): void {

@@ -1,6 +1,7 @@
 /**
- * Bolt without the driver, for exports: records are handed out as the bytes they came in. Decoding them into objects and those into JSON is
- * what an export with the driver spends its time on. One connection, direct (no routing), one request at a time. Bolt 5, that is Neo4j 5 and newer.
+ * Bolt without the driver, for exports and restores: records are handed out as the bytes they came in, and parameters are sent as bytes.
+ * Decoding records into objects and those into JSON is what an export with the driver spends its time on. One connection, direct (no routing). Bolt 5,
+ * that is Neo4j 5 and newer.
  */
 import type { Socket } from "node:net";
 import { bounded } from "../../bounded.ts";
@@ -8,7 +9,7 @@ import type { Call } from "../../call.ts";
 import { OpsError } from "../../errors.ts";
 import type { Origin } from "../engine.ts";
 import { Frames } from "./bolt-frames.ts";
-import { type Packable, type PackableMap, packMessage } from "./bolt-pack.ts";
+import { type Packable, type PackableMap, type Packed, packMessage, packPieces } from "./bolt-pack.ts";
 import { Cursor, Malformed, type Unpacked, unpack } from "./bolt-unpack.ts";
 import { failure, neo4jError, type Place } from "./errors.ts";
 import { greet, openSocket } from "./greet.ts";
@@ -141,18 +142,37 @@ export class Bolt {
     return this.#asked(async () => {
       this.#send(RUN, query, params, {});
       this.#send(PULL, { n: -1 });
-      await this.#success();
-      for (;;) {
-        await this.#message();
-        if (this.#tag() !== RECORD) break;
-        const cursor = this.#cursor;
-        cursor.at += 2;
-        const busy = take(cursor);
-        if (cursor.at !== cursor.end) throw new Malformed("a record is longer than its values");
-        if (busy) await busy;
-      }
-      this.#answer();
+      await this.#recordsOf(take);
     });
+  }
+
+  /**
+   * Sends a query that writes, in a transaction of its own. Several may be on their way: `answer` reads what came of them, in their order.
+   * @param params are not copied: they must stay as they are until then
+   * @param metadata of the transaction, by which it can be found
+   */
+  ask(query: string, params: Packed, metadata: PackableMap): void {
+    const { database } = this.#origin.target;
+    const extra = {
+      mode: "w",
+      tx_timeout: NO_TIMEOUT,
+      tx_metadata: metadata,
+      ...(database ? { db: database } : {}),
+    };
+    this.#socket.cork();
+    for (const piece of packPieces(RUN, [query, params, extra])) this.#socket.write(piece);
+    this.#send(PULL, { n: -1 });
+    this.#socket.uncork();
+  }
+
+  /** What the oldest query of `ask` came to, whose answer was not read yet. When it resolves, it is committed. */
+  answer(take: (record: Cursor) => void): Promise<void> {
+    return this.#asked(() =>
+      this.#recordsOf((record) => {
+        take(record);
+        return undefined;
+      }),
+    );
   }
 
   /** Ends the connection; with it the server rolls back what is open. */
@@ -188,11 +208,31 @@ export class Bolt {
     let answer = Buffer.alloc(0);
     while (answer.length < 4) answer = Buffer.concat([answer, await this.#chunk()]);
     if (answer.readUInt16BE(0) === 0 && answer[3] === 5 && answer.length === 4) return answer[2]!;
-    throw failure("failed", this.place, "does not speak Bolt 5", "exports need Neo4j 5 or newer");
+    throw failure(
+      "failed",
+      this.place,
+      "does not speak Bolt 5",
+      "exports and restores need Neo4j 5 or newer",
+    );
   }
 
   #send(tag: number, ...fields: Packable[]): void {
     this.#socket.write(packMessage(tag, fields));
+  }
+
+  /** The answer to RUN, the records, and the answer to PULL. */
+  async #recordsOf(take: (record: Cursor) => Promise<void> | undefined): Promise<void> {
+    await this.#success();
+    for (;;) {
+      await this.#message();
+      if (this.#tag() !== RECORD) break;
+      const cursor = this.#cursor;
+      cursor.at += 2;
+      const busy = take(cursor);
+      if (cursor.at !== cursor.end) throw new Malformed("a record is longer than its values");
+      if (busy) await busy;
+    }
+    this.#answer();
   }
 
   async #success(): Promise<Map<string, Unpacked>> {

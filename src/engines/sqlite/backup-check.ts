@@ -29,22 +29,35 @@ const ABOUT_VALUES =
  * @throws OpsError `integrity` naming the first damage that was found
  */
 export function checkCopy(path: string, name: string): Found {
-  let database: Database.Database | undefined;
+  return examined(name, () => {
+    const database = new Database(path, { readonly: true, fileMustExist: true });
+    try {
+      return examine(database, name, true);
+    } finally {
+      database.close();
+    }
+  });
+}
+
+/** @param isDeep false: what it holds is counted, and no more looked at than that takes */
+export function examine(database: Database.Database, name: string, isDeep: boolean): Found {
+  database.pragma("trusted_schema = OFF");
+  database.pragma("cell_size_check = ON");
+  const notes = isDeep ? [...checkPages(database, name), ...checkForeignKeys(database)] : [];
+  const { breakdown, uncounted } = countRows(database);
+  if (uncounted.length > 0) notes.push(`not counted: ${uncounted.join(", ")}`);
+  const rows = Object.values(breakdown);
+  const counts = { tables: rows.length, rows: rows.reduce((sum, count) => sum + count, 0) };
+  return { counts, breakdown, notes };
+}
+
+/** What `work` finds. @throws OpsError `integrity` for damage that SQLite met on the way */
+export function examined<T>(name: string, work: () => T): T {
   try {
-    database = new Database(path, { readonly: true, fileMustExist: true });
-    database.pragma("trusted_schema = OFF");
-    database.pragma("cell_size_check = ON");
-    const notes = [...checkPages(database, name), ...checkForeignKeys(database)];
-    const { breakdown, uncounted } = countRows(database);
-    if (uncounted.length > 0) notes.push(`not counted: ${uncounted.join(", ")}`);
-    const rows = Object.values(breakdown);
-    const counts = { tables: rows.length, rows: rows.reduce((sum, count) => sum + count, 0) };
-    return { counts, breakdown, notes };
+    return work();
   } catch (error) {
     if (isDamage(error)) throw damaged(name, error.message);
     throw sqliteError(error, name);
-  } finally {
-    database?.close();
   }
 }
 

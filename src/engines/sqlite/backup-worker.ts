@@ -1,8 +1,9 @@
-/** The thread in which SQLite files are copied and checked for a backup: SQLite blocks, and the streams of the other parts must not wait. */
+/** The thread in which SQLite files are copied and checked, for backups and restores: SQLite blocks, and the other parts must not wait. */
 import { parentPort } from "node:worker_threads";
 import { OpsError, toOpsError } from "../../errors.ts";
 import { checkCopy, type Found } from "./backup-check.ts";
 import { openSource, type Pinned, type Source, type SourceFacts } from "./backup-source.ts";
+import { type Look, lookAt, type Replaced, replaceContent } from "./restore-live.ts";
 
 /** One number, shared by both threads; not 0: nobody waits for the work any more. */
 export type StopFlag = Int32Array<SharedArrayBuffer>;
@@ -47,6 +48,16 @@ const TASKS = {
   },
   async check(_report: Report, path: string, name: string): Promise<Found> {
     return checkCopy(path, name);
+  },
+  async look(_report: Report, path: string, isDeep: boolean, waitMs: number, stop: StopFlag): Promise<Look> {
+    return lookAt(path, isDeep, { waitMs, isStopped: () => Atomics.load(stop, 0) !== 0 });
+  },
+  async replace(report: Report, from: string, to: string, waitMs: number, stop: StopFlag): Promise<Replaced> {
+    const isStopped = () => Atomics.load(stop, 0) !== 0;
+    return replaceContent(from, to, { waitMs, isStopped }, (done, total) => {
+      if (isStopped()) throw new OpsError({ code: "failed", message: "the copy was stopped" });
+      report(done, total);
+    });
   },
 };
 export type Tasks = typeof TASKS;

@@ -36,12 +36,12 @@ export async function copyFile(
     await requireSpace(dirname(path), bytes);
     const copy = nameOfCopy(path, before, new Date());
     const label = `copy of ${basename(path)}`;
-    await publish(copy, statSync(path).mode & 0o777, (partial) =>
-      copyPages(source, partial, (done, total) => {
+    await publish(copy, statSync(path).mode & 0o777, async (partial) => {
+      await copyPages(source, partial, (done, total) => {
         throwIfAborted(call);
         call.progress({ label, done, total, unit: "bytes" });
-      }),
-    );
+      });
+    });
     return copy;
   } catch (error) {
     throw copyError(error, path);
@@ -113,19 +113,21 @@ function removePartials(path: string): void {
  * without one it starts over whenever somebody writes (measured: 4,163 times in 10 s, and not finished).
  * @param to a file that is empty, or not there
  * @param onSlice after each slice, with bytes; what it throws ends the copy
+ * @returns pages that were copied; 0 also for a file in use that could not be locked at the first attempt
  */
 export async function copyPages(
   source: Database.Database,
   to: string,
   onSlice: (done: number, total: number) => void,
-): Promise<void> {
+): Promise<number> {
   const pageSize = source.pragma("page_size", { simple: true }) as number;
-  await source.backup(to, {
+  const { totalPages } = await source.backup(to, {
     progress({ totalPages, remainingPages }) {
       onSlice((totalPages - remainingPages) * pageSize, totalPages * pageSize);
       return Math.ceil(SLICE_BYTES / pageSize);
     },
   });
+  return totalPages;
 }
 
 function copyError(error: unknown, path: string): OpsError {

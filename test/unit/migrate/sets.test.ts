@@ -72,6 +72,8 @@ describe("shipped sets", () => {
         "sha256:d3862d38fe42ac4a628e0470ea6dd3efcdf69f6656021949899604660a2bc69d",
       "sqlite/state/V002-archives-up.sql":
         "sha256:0af43c5b4629f4e1d54c42183f9fdbb4caf53af2a2ee7d61c752134edc00571e",
+      "sqlite/state/V003-restores-up.sql":
+        "sha256:b6184226db042d5dcbef4bda7c050f2d0dbd8949413068cd8bc9c4b33c9b482a",
     });
   });
 

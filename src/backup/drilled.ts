@@ -1,0 +1,61 @@
+/** What drills have shown of the archives of a folder. */
+import { dirname } from "node:path";
+import type { EngineName } from "../errors.ts";
+import { type Archive, isGood, listArchives } from "./archives.ts";
+import type { DrillRecord, Metadata } from "./metadata.ts";
+
+/** Whether all of it was restored once, and nothing was found since that speaks against it. */
+export function isDrilled(archive: Archive): boolean {
+  return isGood(archive) && archive.sidecar!.verified!.level === "drill";
+}
+
+/** The newest set that passed a drill; undefined: none did. @param archives oldest first */
+export function lastDrilled(archives: readonly Archive[]): Archive | undefined {
+  return archives.findLast((archive) => isDrilled(archive) && archive.container !== "file");
+}
+
+/** Parts that are whole and that a drill left out. */
+export function notDrilled({ parts }: Metadata, drill: DrillRecord): Metadata["parts"] {
+  const isThere = (part: Metadata["parts"][number]) =>
+    drill.parts.some(({ engine, name }) => engine === part.engine && name === part.name);
+  return parts.filter((part) => part.state === "complete" && !isThere(part));
+}
+
+/** Engines of which a part was only read; roles always are: they belong to a whole server. */
+export function onlyRead({ parts }: DrillRecord): EngineName[] {
+  const isRole = (engine: EngineName, name: string) => engine === "postgres" && name === "globals";
+  const read = parts.filter(({ engine, name, loaded, ok }) => ok && !loaded && !isRole(engine, name));
+  return [...new Set(read.map(({ engine }) => engine))];
+}
+
+export interface Estimate {
+  /** How long a restore may take, with taking the archive apart. */
+  duration_ms: number;
+  /** The archive whose drill says so. */
+  from: string;
+  /** Engines that the drill did not load: they come on top. */
+  without: EngineName[];
+}
+
+/**
+ * From the newest drill of the archive's folder that had all of its parts, by the size of both. Null: there was none.
+ * @throws OpsError `failed` for a folder that cannot be read
+ */
+export async function estimateRestore({ path, sidecar }: Archive): Promise<Estimate | null> {
+  if (sidecar === null) return null;
+  const wanted = sidecar.metadata;
+  for (const { name, sidecar } of (await listArchives(dirname(path))).reverse()) {
+    const drill = sidecar?.drill;
+    if (!drill?.ok || notDrilled(wanted, drill).length > 0 || bytesOf(sidecar!.metadata) === 0) continue;
+    return {
+      duration_ms: Math.round((drill.duration_ms * bytesOf(wanted)) / bytesOf(sidecar!.metadata)),
+      from: name,
+      without: onlyRead(drill),
+    };
+  }
+  return null;
+}
+
+function bytesOf({ files }: Metadata): number {
+  return files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+}
