@@ -63,7 +63,14 @@ export async function lackOfSpace(
   needed: number,
   { what, hint }: Asker,
 ): Promise<OpsError | undefined> {
-  const { bavail, bsize } = await statfs(folder);
+  const { bavail, bsize } = await statfs(folder).catch((error: NodeJS.ErrnoException) => {
+    throw new OpsError({
+      code: "failed",
+      message: `${folder} cannot be used (${error.code}); nothing was written`,
+      hint: "check that it is there, and its permissions",
+      cause: error,
+    });
+  });
   const free = bavail * bsize;
   if (free >= needed + RESERVE_BYTES) return undefined;
   return new OpsError({

@@ -624,6 +624,18 @@ test("backups are made, listed, shown, verified, compared and kept by a policy",
   expect(verified["backups"]).toMatchObject([{ name: "second", ok: true }]);
   const drilled = await json("backup drill", ["backup", "drill", "second"]);
   expect(drilled).toMatchObject({ ok: true, level: "drill", parts: [{ engine: "sqlite", loaded: true }] });
+  expect((await json("restore", ["restore"]))["count"]).toBe(2);
+  const restored = await json("restore NAME", ["restore", first["name"], "--yes"]);
+  expect(restored).toMatchObject({
+    state: "done",
+    ok: true,
+    trusted: "catalogue",
+    parts: [{ undo: "safety" }],
+  });
+  const undone = await json("restore --rollback", ["restore", "--rollback", "--yes"]);
+  expect(undone).toMatchObject({ id: restored["id"], state: "undone" });
+  await box.ok(["restore", "second", "--yes"]);
+  expect(await json("restore --forget", ["restore", "--forget", "--yes"])).toMatchObject({ count: 1 });
   const difference = await json("backup diff", ["backup", "diff", first["name"], "second"]);
   expect(difference["changes"]).toContainEqual(
     expect.objectContaining({ engine: "sqlite", kind: "count", name: "rows" }),

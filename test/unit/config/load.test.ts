@@ -177,6 +177,7 @@ describe("targets", () => {
     const config = await load();
     expect(targetsOf(config)).toEqual({
       backup: {},
+      drill: {},
       neo4j: undefined,
       postgres: undefined,
       redis: undefined,
