@@ -27,14 +27,16 @@ export class SetGuard {
   }
 
   /**
-   * @param path in the archive, below one folder
+   * @param path in the archive: below one folder (also as `./FOLDER`), or below `./` when that comes first, as `tar -C FOLDER .` has it
    * @returns the path below that folder; empty for the folder itself
    * @throws Damaged
    */
   enter(path: string, isFolder: boolean, size: number): string {
-    requireSafe(path, this.#name);
-    const parts = path.split("/").filter((part) => part !== "");
-    const [root, ...rest] = parts;
+    const isDot = this.#root === undefined && isFolder && (path === "." || path === "./");
+    const plain = path.startsWith("./") ? path.slice(2) : path;
+    if (!isDot) requireSafe(plain, path, this.#name);
+    const named = isDot || this.#root === "." ? path : plain;
+    const [root, ...rest] = named.split("/").filter((part) => part !== "");
     this.#root ??= root;
     if (root !== this.#root || (rest.length === 0 && !isFolder))
       throw new Damaged(path, `it is outside of the set's folder ${this.#root}/`);
@@ -60,12 +62,12 @@ export class SetGuard {
   }
 }
 
-/** @throws Damaged for a path that could lead out of a folder, or shows itself as another */
-function requireSafe(path: string, name: string): void {
+/** @throws Damaged for a path that could lead out of a folder, or shows itself as another; @param shown as the archive has it */
+function requireSafe(path: string, shown: string, name: string): void {
   const parts = path.replace(/\/$/, "").split("/");
   const isSafe =
     parts.every((part) => part !== "" && part !== "." && part !== "..") &&
     !/[\\\p{Cc}\p{Cf}]/u.test(path) &&
     path.isWellFormed();
-  if (!isSafe) throw new Damaged(name, `it holds an entry with the unsafe path ${JSON.stringify(path)}`);
+  if (!isSafe) throw new Damaged(name, `it holds an entry with the unsafe path ${JSON.stringify(shown)}`);
 }

@@ -1,9 +1,18 @@
 /**
  * Reads a tar archive and refuses what a set never holds. The `tar` package reads everything there is (links, devices, extensions) and warns
- * where this has to end: two kinds of entries are easier to read than all the others are to shut out.
+ * where this has to end: two kinds of entries, and long names of theirs, are easier to read than all the others are to shut out.
  */
 import { ByteQueue } from "./byte-queue.ts";
 import { Damaged } from "./damaged.ts";
+import {
+  BadExtension,
+  type Extended,
+  longNameOf,
+  MAX_EXTENDED_BYTES,
+  paxOf,
+  requireHarmless,
+  utf8,
+} from "./tar-extended.ts";
 
 const BLOCK = 512;
 /** Some writers fill their last record with empty blocks; a bomb goes on. */
@@ -23,7 +32,7 @@ export interface TarEntry {
 export type Enter = (path: string, isFolder: boolean, size: number) => string;
 
 /**
- * The entries of an uncompressed tar (ustar, sizes also in base 256), in their order.
+ * The entries of an uncompressed tar (ustar with sizes also in base 256, pax, GNU), in their order.
  * @param name of the archive, for the messages
  * @throws Damaged at the first thing that is wrong, with its place; everything before was whole
  */
@@ -42,7 +51,7 @@ export async function* readTar(
       for await (const _ of content) {
         // whoever did not want all of it
       }
-      await take(queue, (BLOCK - (header.size_bytes % BLOCK)) % BLOCK, header.path);
+      await take(queue, fillAfter(header.size_bytes), header.path);
     }
   } finally {
     await queue.close();
@@ -51,11 +60,28 @@ export async function* readTar(
 
 type Header = Omit<TarEntry, "content">;
 
+/** Past what only describes it: each entry may have one extended header, and the archive one at its start. */
 async function readHeader(queue: ByteQueue, name: string, enter: Enter): Promise<Header | undefined> {
-  const at = queue.position;
-  const block = await take(queue, BLOCK, name);
-  if (!isEmpty(block)) return parseHeader(block, name, at, enter);
-  // the end: another empty block, and nothing but empty ones
+  let extended: Extended | undefined;
+  for (;;) {
+    const at = queue.position;
+    const block = await take(queue, BLOCK, name);
+    const damaged = (what: string) => new Damaged(name, `${what}, at byte ${at} of its tar`);
+    if (isEmpty(block)) {
+      if (extended) throw damaged("no entry follows an extended header");
+      return readEnd(queue, name, at);
+    }
+    const header = parseHeader(block, damaged);
+    if (!EXTENSIONS.has(header.type)) return entryOf(header, extended ?? {}, { enter, damaged });
+    // what follows one is an entry: programs do not agree on which of two counts
+    if (extended || (header.type === ALL_ENTRIES && at > 0))
+      throw damaged("an extended header follows another entry's");
+    extended = await readExtended(queue, header, damaged);
+  }
+}
+
+/** The end: another empty block, and nothing but empty ones. */
+async function readEnd(queue: ByteQueue, name: string, at: number): Promise<undefined> {
   await take(queue, BLOCK, name, isEmpty);
   for (let passed = 0; passed <= MAX_FILL_BYTES; passed += BLOCK) {
     const rest = await from(queue, () => queue.some(BLOCK), name);
@@ -63,6 +89,29 @@ async function readHeader(queue: ByteQueue, name: string, enter: Enter): Promise
     if (!isEmpty(rest)) break;
   }
   throw new Damaged(name, `something follows the end of its tar, at byte ${at}`);
+}
+
+type Complain = (what: string) => Damaged;
+
+/** @returns undefined: it says nothing of the next entry */
+async function readExtended(
+  queue: ByteQueue,
+  { type, size }: RawHeader,
+  damaged: Complain,
+): Promise<Extended | undefined> {
+  if (size === undefined || size > MAX_EXTENDED_BYTES)
+    throw damaged(`an extended header has more than ${MAX_EXTENDED_BYTES} bytes`);
+  const what = "an extended header";
+  const content = await take(queue, size, what);
+  await take(queue, fillAfter(size), what);
+  try {
+    if (type !== ALL_ENTRIES) return type === LONG_NAME ? longNameOf(content) : paxOf(content);
+    requireHarmless(content);
+    return undefined;
+  } catch (error) {
+    if (error instanceof BadExtension) throw damaged(error.message);
+    throw error;
+  }
 }
 
 async function* readContent(queue: ByteQueue, { path, size_bytes: size }: Header) {
@@ -103,16 +152,29 @@ async function from<T>(
 
 const FILE_TYPES = new Set(["0", "\0"]);
 const FOLDER_TYPE = "5";
+/** Of GNU: the content is the name of the next entry. */
+const LONG_NAME = "L";
+/** Of POSIX, for all entries that follow; that for the next one is `x`. */
+const ALL_ENTRIES = "g";
+const EXTENSIONS = new Set(["x", ALL_ENTRIES, LONG_NAME]);
 const TYPES: Readonly<Record<string, string>> = {
   "1": "a hard link",
   "2": "a symbolic link",
   "3": "a device",
   "4": "a device",
   "6": "a pipe",
+  K: "a link with a long target",
 };
 
-function parseHeader(block: Buffer, name: string, at: number, enter: Enter): Header {
-  const damaged = (what: string) => new Damaged(name, `${what}, at byte ${at} of its tar`);
+interface RawHeader {
+  type: string;
+  /** Undefined: it is empty, or not UTF-8 (a long one, cut off). */
+  path: string | undefined;
+  /** Undefined: it is no number. */
+  size: number | undefined;
+}
+
+function parseHeader(block: Buffer, damaged: Complain): RawHeader {
   const sum = block.reduce((total, byte, index) => total + (index >= 148 && index < 156 ? 32 : byte), 0);
   if (octal(block.subarray(148, 156)) !== sum) throw damaged("a header has a wrong checksum");
   const magic = block.toString("latin1", 257, 263);
@@ -121,12 +183,24 @@ function parseHeader(block: Buffer, name: string, at: number, enter: Enter): Hea
   if (magic !== "ustar\0" && !isGnu) throw damaged("a header is not ustar");
   const prefix = isGnu ? "" : textOf(block.subarray(345, 500));
   const short = textOf(block.subarray(0, 100));
-  if (prefix === undefined || !short) throw damaged("a header has no path, or one that is not UTF-8");
-  const type = String.fromCharCode(block[156]!);
+  const path = prefix === undefined || !short ? undefined : prefix === "" ? short : `${prefix}/${short}`;
+  return { type: String.fromCharCode(block[156]!), path, size: sizeOf(block.subarray(124, 136)) };
+}
+
+function entryOf(
+  header: RawHeader,
+  extended: Extended,
+  { enter, damaged }: { enter: Enter; damaged: Complain },
+): Header {
+  const { type } = header;
+  const named = extended.path ?? header.path;
+  if (named === undefined) throw damaged("a header has no path, or one that is not UTF-8");
   const isFolder = type === FOLDER_TYPE;
-  const size = sizeOf(block.subarray(124, 136));
+  const size = extended.size_bytes ?? header.size;
   if (size === undefined || (isFolder && size > 0)) throw damaged("a header has a size that cannot be");
-  const path = enter(prefix === "" ? short : `${prefix}/${short}`, isFolder, size);
+  if (size <= MAX_OCTAL_SIZE && size !== header.size)
+    throw damaged("a header and its extended header have two sizes");
+  const path = enter(named, isFolder, size);
   if (!isFolder && !FILE_TYPES.has(type))
     throw new Damaged(path, `it is ${TYPES[type] ?? "an entry of an unknown kind"}; a set holds files only`);
   return { path, isFolder, size_bytes: size };
@@ -135,11 +209,7 @@ function parseHeader(block: Buffer, name: string, at: number, enter: Enter): Hea
 /** Up to the first NUL; undefined: it is not UTF-8. */
 function textOf(field: Buffer): string | undefined {
   const end = field.indexOf(0);
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(end < 0 ? field : field.subarray(0, end));
-  } catch {
-    return undefined;
-  }
+  return utf8(end < 0 ? field : field.subarray(0, end));
 }
 
 function octal(field: Buffer): number | undefined {
@@ -150,11 +220,19 @@ function octal(field: Buffer): number | undefined {
   return /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : undefined;
 }
 
+/** What fits into a header; what is larger may stand beside it. */
+const MAX_OCTAL_SIZE = 0o77777777777;
+
 /** Octal digits, or from 8 GiB on a number in base 256, marked by the first bit. */
 function sizeOf(field: Buffer): number | undefined {
   if (field[0] !== 0x80) return octal(field);
   const size = field.subarray(1).reduce((total, byte) => total * 256 + byte, 0);
   return Number.isSafeInteger(size) ? size : undefined;
+}
+
+/** Up to the next block. */
+function fillAfter(size: number): number {
+  return (BLOCK - (size % BLOCK)) % BLOCK;
 }
 
 function isEmpty(bytes: Buffer): boolean {

@@ -9,8 +9,10 @@ import { bytes } from "../output/human.ts";
 import type { Io } from "../output/io.ts";
 import { type Column, printTable } from "../output/table.ts";
 import type { RestoreRecord } from "../restore/journal.ts";
-import type { Undo } from "../restore/port.ts";
-import type { Planned, PlannedPart, Restored } from "../restore/run.ts";
+import type { ResumedPart } from "../restore/later.ts";
+import type { RestorePlan, Undo } from "../restore/port.ts";
+import type { Planned, Restored } from "../restore/run.ts";
+import type { StagedSet } from "../restore/stage.ts";
 import { estimateText } from "./backup-folder.ts";
 
 type RestoredData = v.InferOutput<typeof restored>;
@@ -24,15 +26,22 @@ const WAYS_BACK: Readonly<Record<Undo, string>> = {
   none: "it only adds what is missing, and that stays",
 };
 
+/** A restore, as far as this process knows it. */
+export interface Reported {
+  set: StagedSet;
+  restore: RestoreRecord;
+  parts: readonly (ResumedPart & { plan?: RestorePlan })[];
+}
+
 /** The contract object of a plan, or of a restore. */
 export function describe(
-  planned: Planned,
+  reported: Reported,
   done: Restored | undefined,
   isDry: boolean,
   durationMs: number,
 ): RestoredData {
-  const { set, restore, parts } = planned;
-  const rows = parts.map((part) => partOf(part, done));
+  const { set, restore, parts } = reported;
+  const rows = parts.map((part) => partOf(restore, part, done));
   return {
     dry_run: isDry,
     id: isDry ? null : restore.id,
@@ -44,14 +53,17 @@ export function describe(
     ok: rows.every(({ problems }) => problems.length === 0),
     parts: rows,
     files: set.metadata.files.map(({ path, size_bytes, sha256 }) => ({ path, size_bytes, sha256 })),
-    safety: restore.safety === null ? null : join(restore.folder, restore.safety),
     warnings: done?.warnings ?? [],
-    notes: notesOf(planned),
+    notes: notesOf(reported),
     duration_ms: durationMs,
   };
 }
 
-function partOf({ record, target, plan, material }: PlannedPart, done: Restored | undefined): Part {
+function partOf(
+  { folder }: RestoreRecord,
+  { record, target, plan, material }: Reported["parts"][number],
+  done: Restored | undefined,
+): Part {
   const outcome = done?.outcomes.get(record);
   const { expected } = material;
   const found = outcome?.found;
@@ -60,14 +72,15 @@ function partOf({ record, target, plan, material }: PlannedPart, done: Restored 
     name: record.name,
     source: record.source,
     target,
-    overwrites: plan.overwrites,
-    how: outcome?.swapped.how ?? plan.how,
-    undo: plan.undo,
+    overwrites: plan?.overwrites ?? null,
+    how: outcome?.swapped.how ?? plan!.how,
+    undo: record.undo,
+    safety: record.safety === null ? null : join(folder, record.safety),
     outage_ms: outcome?.swapped.outage_ms ?? null,
     counts: amounts(expected.counts, found?.counts),
     breakdown: amounts(expected.breakdown, found?.breakdown),
     problems: found?.problems ?? [],
-    notes: [...plan.notes, ...(outcome?.swapped.notes ?? []), ...(found?.notes ?? [])],
+    notes: [...(plan?.notes ?? []), ...(outcome?.swapped.notes ?? []), ...(found?.notes ?? [])],
   };
 }
 
@@ -97,7 +110,7 @@ export async function notePlan(io: Io, { set, restore, parts }: Planned): Promis
 }
 
 /** A file may have been renamed, together with its sidecar: what is in it counts. */
-function notesOf({ set: { metadata, notes }, restore }: Pick<Planned, "set" | "restore">): string[] {
+function notesOf({ set: { metadata, notes }, restore }: Pick<Reported, "set" | "restore">): string[] {
   if (metadata.name === restore.name) return notes;
   return [`its metadata call it ${metadata.name}, of ${metadata.started_at}`, ...notes];
 }
@@ -133,9 +146,9 @@ function countsText(counts: Part["counts"]): string {
 }
 
 /** After `notePlan`: what that said is not said again. */
-export async function render(io: Io, data: RestoredData, { parts }: Planned): Promise<void> {
+export async function render(io: Io, data: RestoredData, { parts }: Reported): Promise<void> {
   await printTable(io, columns(data.dry_run), data.parts);
-  const said = new Set(parts.flatMap(({ plan }) => plan.notes));
+  const said = new Set(parts.flatMap(({ plan }) => plan?.notes ?? []));
   for (const { engine, notes } of data.parts)
     for (const note of notes) if (!said.has(note)) io.note(`${engine}: ${note}`);
   const seconds = (data.duration_ms / 1000).toFixed(1);

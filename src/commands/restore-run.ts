@@ -1,16 +1,17 @@
 /** `opsctl restore`: which of its ways is meant, and the way through each. */
+import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { findArchive } from "../backup/archives.ts";
 import { type EngineName, OpsError, usageError } from "../errors.ts";
 import { sweepFolders } from "../restore/folder.ts";
-import type { RestoreRecord } from "../restore/journal.ts";
+import { type RestoreRecord, UNFINISHED } from "../restore/journal.ts";
 import { abort, forget, lastDone, resume, rollback, unfinishedOf } from "../restore/later.ts";
 import { type Planned, refuseUnfinished, restoreSet } from "../restore/run.ts";
 import { type StagedSet, type StageOptions, stageSet } from "../restore/stage.ts";
 import type { RestoreTools } from "../restore/subjects.ts";
 import { archiveFolder } from "./backup-folder.ts";
 import { list } from "./backup-list.ts";
-import type { Context, Result } from "./command.ts";
+import { type Context, confirm, type Result } from "./command.ts";
 import { engineNames, isEngineName } from "./engines.ts";
 import type { RestoreFlags } from "./restore.ts";
 import { describe, describeUndone, notePlan, render, renderUndone } from "./restore-report.ts";
@@ -115,16 +116,15 @@ async function restoreArchive(
   const tools = await restoreTools(context, options, places);
   const parent = workParent(context);
   const isDry = flags.dryRun === true;
+  const owner = `${hostname()}:${context.app.stateFile}`;
   // a dry run, too: its folder is swept by the next restore otherwise
   const locks = await restoreLocks(context, [archives, archiveFolder(context, undefined), parent]);
   try {
     const restores = await tools.journal.list(call);
     if (!isDry) refuseUnfinished(restores);
     const inUse = restores.filter(({ state }) => state !== "undone" && state !== "forgotten");
-    await sweepFolders(
-      parent,
-      inUse.map(({ id }) => id),
-    );
+    const ids = inUse.map(({ id }) => id);
+    if (!isDry) await sweepFolders(parent, owner, ids);
     const source: Source = {
       archive: named === undefined ? resolve(flags.fromFile!) : named,
       file: named === undefined ? only[0]! : null,
@@ -135,15 +135,19 @@ async function restoreArchive(
       stage,
       place: places.place,
       parent,
+      owner,
       request: JSON.stringify({ ...source, archive: source.file === null ? "" : source.archive }),
-      decide: (plan) => decide(context, flags, plan),
+      decide: (plan) => {
+        places.requireUse(plan.restore.parts);
+        return decide(context, flags, plan);
+      },
     });
     const data = describe(planned, restored, isDry, Math.round(performance.now() - startedAt));
     for (const warning of data.warnings) io.note(warning, "warning:");
     return {
       data,
       render: (out) => render(out, data, planned),
-      failure: failureOf(data, restored?.warnings ?? []),
+      failure: failureOf(data.parts, data.warnings),
     };
   } finally {
     await locks.release();
@@ -173,8 +177,9 @@ async function decide(context: Context, { dryRun, yes }: RestoreFlags, plan: Pla
   });
 }
 
+/** What was restored counts before the services around it. */
 function failureOf(
-  { parts }: ReturnType<typeof describe>,
+  parts: ReturnType<typeof describe>["parts"],
   warnings: readonly string[],
 ): OpsError | undefined {
   const bad = parts.find(({ problems }) => problems.length > 0);
@@ -203,42 +208,46 @@ async function goOn(
 ): Promise<Result> {
   const { call, io } = context;
   const startedAt = performance.now();
-  const places = placesOf(context, flags);
-  const tools = await restoreTools(context, restoreOptions(context, flags), places);
+  const elapsed = () => Math.round(performance.now() - startedAt);
+  const tools = await restoreTools(context, restoreOptions(context, flags), placesOf(context, flags));
   const locks = await restoreLocks(context, [archiveFolder(context, flags.dir), workParent(context)]);
   try {
     const restores = await tools.journal.list(call);
     if (way === "rollback") refuseUnfinished(restores);
-    const record = way === "rollback" ? lastDone(restores) : unfinishedOf(restores);
-    const data = await takeWay(context, flags, way, tools, record, startedAt);
-    for (const warning of data.warnings) io.note(warning, "warning:");
-    return { data, render: (out) => renderUndone(out, data) };
+    const id = typeof flags.rollback === "string" ? flags.rollback : undefined;
+    const record = way === "rollback" ? lastDone(restores, id) : unfinishedOf(restores);
+    if (way === "resume" && record.state !== "undoing")
+      return await resumeRestore(context, flags, tools, record);
+    if (way === "rollback") await confirmRollback(context, flags, record);
+    const warnings = await (way === "rollback" ? rollback : abort)(call, tools, record);
+    const data = describeUndone(record, warnings, elapsed());
+    for (const warning of warnings) io.note(warning, "warning:");
+    return { data, render: (out) => renderUndone(out, data), failure: failureOf([], warnings) };
   } finally {
     await locks.release();
   }
 }
 
-async function takeWay(
+async function resumeRestore(
   context: Context,
   flags: RestoreFlags,
-  way: "resume" | "abort" | "rollback",
   tools: RestoreTools,
-  record: RestoreRecord,
-  startedAt: number,
-) {
-  const { call } = context;
-  let warnings: string[];
-  if (way === "resume") {
-    const source = JSON.parse(record.request) as Source;
-    const archive = source.file === null ? record.path : source.archive;
-    const stage = await stagingOf(context, flags, { ...source, archive }, archiveFolder(context, flags.dir));
-    ({ warnings } = await resume(call, tools, record, (folder) => stage(folder, record.sha256)));
-  } else if (way === "abort") warnings = await abort(call, tools, record);
-  else {
-    await confirmRollback(context, flags, record);
-    warnings = await rollback(call, tools, record);
-  }
-  return describeUndone(record, warnings, Math.round(performance.now() - startedAt));
+  restore: RestoreRecord,
+): Promise<Result> {
+  const { call, io } = context;
+  const startedAt = performance.now();
+  const source = JSON.parse(restore.request) as Source;
+  const archive = source.file === null ? restore.path : source.archive;
+  const stage = await stagingOf(context, flags, { ...source, archive }, archiveFolder(context, flags.dir));
+  const resumed = await resume(call, tools, restore, (folder) => stage(folder, restore.sha256));
+  const reported = { ...resumed, restore };
+  const data = describe(reported, resumed.restored, false, Math.round(performance.now() - startedAt));
+  for (const warning of data.warnings) io.note(warning, "warning:");
+  return {
+    data,
+    render: (out) => render(out, data, reported),
+    failure: failureOf(data.parts, data.warnings),
+  };
 }
 
 async function confirmRollback(
@@ -246,7 +255,6 @@ async function confirmRollback(
   { yes }: RestoreFlags,
   { name, finished_at: at }: RestoreRecord,
 ) {
-  const { confirm } = await import("./command.ts");
   const since = at === null ? "" : ` of ${new Date(at).toISOString()}`;
   await confirm(
     context,
@@ -258,31 +266,22 @@ async function confirmRollback(
 
 async function forgetRestores(context: Context, flags: RestoreFlags): Promise<Result> {
   const { call } = context;
-  const places = placesOf(context, flags);
-  const tools = await restoreTools(context, restoreOptions(context, flags), places);
+  const tools = await restoreTools(context, restoreOptions(context, flags), placesOf(context, flags));
   const locks = await restoreLocks(context, [archiveFolder(context, flags.dir), workParent(context)]);
   try {
-    const restores = await tools.journal.list(call);
-    refuseUnfinished(restores);
-    const kept = restores.filter(({ state }) => state === "done");
-    if (kept.length > 0) {
-      const { confirm } = await import("./command.ts");
-      await confirm(
-        context,
-        flags.yes,
-        `Remove what ${kept.length} restores kept of the data before them`,
-        "repeat with --yes",
-      );
-    }
+    const kept = (await tools.journal.list(call)).filter(
+      ({ state }) => state !== "undone" && state !== "forgotten",
+    );
+    const open = kept.find(({ state }) => UNFINISHED.includes(state));
+    const what =
+      open === undefined
+        ? `Remove what ${kept.length} restore${kept.length === 1 ? "" : "s"} kept of the data before`
+        : `Give up the restore ${open.id} of ${open.name}, which is not over (${open.state}), leave the data as they are, and remove what was kept of those before`;
+    if (kept.length > 0) await confirm(context, flags.yes, what, "repeat with --yes");
     await forget(call, tools, kept);
     const data = { restores: kept.map(({ id, name }) => ({ id, name })), count: kept.length };
-    return {
-      data,
-      render: (io) =>
-        io.out(
-          `${kept.length === 0 ? "nothing was kept" : `forgotten: ${kept.map(({ name }) => name).join(", ")}`}\n`,
-        ),
-    };
+    const names = kept.map(({ name }) => name).join(", ");
+    return { data, render: (io) => io.out(`${names === "" ? "nothing was kept" : `forgotten: ${names}`}\n`) };
   } finally {
     await locks.release();
   }

@@ -1,8 +1,9 @@
 /** Where the parts of an archive go, by what is configured here. */
-import { resolve } from "node:path";
+import { realpathSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { partNames } from "../backup/names.ts";
 import { type Target, targetOfUrl } from "../config/targets.ts";
-import { type EngineName, usageError } from "../errors.ts";
+import { type EngineName, type OpsError, usageError } from "../errors.ts";
 import type { PartRecord } from "../restore/journal.ts";
 import type { StagedPart, StagedSet } from "../restore/stage.ts";
 import { sqliteFiles } from "./backup-request.ts";
@@ -16,6 +17,8 @@ export interface Places {
   /** `--into`: the only engine that is restored. */
   only: EngineName | undefined;
   place(part: StagedPart, set: StagedSet): Pick<PartRecord, "name" | "identity">;
+  /** @throws OpsError `usage` for a flag that no part is for, and for parts that would replace each other or what is no data */
+  requireUse(records: readonly PartRecord[]): void;
   /** @throws OpsError `usage` when the record's target is not what is configured now */
   targetOf(record: Pick<PartRecord, "engine" | "name" | "identity">): Target;
 }
@@ -49,6 +52,31 @@ export function placesOf(
       if (engine === "neo4j") return { name: target.database!, identity: target.identity };
       return { name: databaseOf(name, target.database!, targetDb, set), identity: target.identity };
     },
+    requireUse(records) {
+      const of = (engine: EngineName) => records.filter((record) => record.engine === engine);
+      const files = of("sqlite");
+      for (const name of named.keys())
+        if (!files.some(({ source }) => source === name)) throw unusedFile(name, files);
+      if (targetDb !== undefined && of("postgres").every(({ name }) => name === GLOBALS))
+        throw usageError("--target-db: no PostgreSQL database is restored", "leave it out");
+      const state = real(app.stateFile);
+      const seen = new Map<string, string>();
+      for (const { name, source } of files) {
+        const path = real(name);
+        if (path === state)
+          throw usageError(
+            `--sqlite: ${name} is the state file of opsctl, which is never restored`,
+            "name another file",
+          );
+        const other = seen.get(path);
+        if (other !== undefined)
+          throw usageError(
+            `${other} and ${source} would both become ${path}`,
+            `say where they go: --sqlite ${source}=FILE`,
+          );
+        seen.set(path, source);
+      }
+    },
     targetOf({ engine, name, identity }) {
       const target = engine === "sqlite" ? app.sqliteFile(name) : targetFor(engine);
       if (target?.identity === identity) return target;
@@ -58,6 +86,27 @@ export function placesOf(
       );
     },
   };
+}
+
+function unusedFile(name: string, files: readonly PartRecord[]): OpsError {
+  const known = files.map(({ source }) => source).join(", ");
+  return usageError(
+    `--sqlite: no file ${name} is restored${known === "" ? ", and no SQLite file at all" : `: the archive has ${known}`}`,
+    "write it as --sqlite NAME=FILE, NAME as `opsctl backup show` has it",
+  );
+}
+
+/** Where a path leads, also when nothing is there yet. */
+function real(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    try {
+      return join(realpathSync(dirname(path)), basename(path));
+    } catch {
+      return path;
+    }
+  }
 }
 
 function assignment(text: string): [string, string] {

@@ -9,7 +9,8 @@ export interface RestoreFlags {
   dryRun?: boolean;
   yes?: boolean;
   trustArchive?: boolean;
-  rollback?: boolean;
+  /** With an id: of the restore that is meant. */
+  rollback?: boolean | string;
   forget?: boolean;
   resume?: boolean;
   abort?: boolean;
@@ -53,7 +54,7 @@ export function define(command: Command, run: Run): void {
     )
     .option("--listen <host[:port]>", "Redis: where the server reaches this program (default: found out)")
     .option("--jobs <n>", "PostgreSQL: processes of pg_restore", integer("--jobs", 1, 64), 2)
-    .option("--rollback", "undo the last restore")
+    .option("--rollback [id]", "undo the last restore, or the last that can be undone, by its id")
     .option("--forget", "remove what restores kept of the data before them: there is no way back then")
     .option("--resume", "go on with a restore that was cut off")
     .option("--abort", "undo a restore that was cut off")

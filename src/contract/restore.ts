@@ -28,10 +28,12 @@ export const restored = v.strictObject({
       /** In the archive. */
       source: text,
       target: text,
-      /** What is, or was, there. */
-      overwrites: text,
+      /** What is, or was, there; null: the process that began the restore said it. */
+      overwrites: nullableText,
       how: text,
       undo: v.picklist(UNDOS),
+      /** The copy of what was replaced; null: the part keeps its own, or there was nothing. */
+      safety: nullableText,
       /** For how long clients saw neither the old nor the new data; null: not known, or a dry run. */
       outage_ms: v.nullable(milliseconds),
       /** Null: the metadata does not say it, or it was not counted. */
@@ -44,14 +46,12 @@ export const restored = v.strictObject({
   ),
   /** All of them were read and had this digest. */
   files: v.array(v.strictObject({ path: text, size_bytes: count, sha256: text })),
-  /** The copy of what was replaced; null: every part keeps its own, or there was nothing. */
-  safety: nullableText,
   warnings: v.array(text),
   notes: v.array(text),
   duration_ms: milliseconds,
 });
 
-/** `restore --rollback` and `--abort`. */
+/** `restore --rollback` and `--abort`; also `--resume` of one that was going back. */
 export const undoneRestore = v.strictObject({
   id: text,
   name: text,

@@ -155,7 +155,9 @@ async function drillPart(
     const expected = { counts, breakdown };
     // nobody goes on with a drill that was killed: what it made has its id, and the next one sweeps it
     const save = async () => {};
-    const task = { id, name, files, expected, serverVersion, work, saved: {}, save, options };
+    // what it may harm is of the drill alone
+    const isOurs = true;
+    const task = { id, name, files, expected, serverVersion, isOurs, work, saved: {}, save, options };
     const drilled = await drill(call, engine, task);
     const problems = problemsOf(engine, drilled, expected);
     const compared = agreeing(drilled, expected);

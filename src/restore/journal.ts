@@ -13,8 +13,8 @@ export type RestoreState = (typeof RESTORE_STATES)[number];
 /** States of a restore whose process may have died in it. */
 export const UNFINISHED: readonly RestoreState[] = ["preparing", "swapping", "undoing"];
 
-/** `planned`, then `prepared`, `swapping`, `swapped`; `undone`: it is again as it was. */
-export const PART_STATES = ["planned", "prepared", "swapping", "swapped", "undone"] as const;
+/** `planned`, then `prepared`, `swapping`, `swapped`; `returning`: its copy is being restored; `undone`: it is again as it was. */
+export const PART_STATES = ["planned", "prepared", "swapping", "swapped", "returning", "undone"] as const;
 export type PartState = (typeof PART_STATES)[number];
 
 export interface PartRecord {
@@ -28,6 +28,8 @@ export interface PartRecord {
   /** Of its files: on the way back they are all that is known of them. */
   kinds: FileKind[];
   undo: Undo;
+  /** File name of the safety backup in the restore's folder that has what was there before; null: there is none, or none yet. */
+  safety: string | null;
   state: PartState;
   saved: Saved;
 }
@@ -40,8 +42,6 @@ export interface RestoreRecord {
   sha256: string;
   /** Work of the restore and its safety backup, absolute. */
   folder: string;
-  /** File name of the safety backup in `folder`; null: none was made, or none yet. */
-  safety: string | null;
   state: RestoreState;
   actor: string;
   /** ms */
@@ -60,14 +60,14 @@ export interface RestoreJournal {
   update(
     call: Call,
     id: string,
-    changes: Partial<Pick<RestoreRecord, "state" | "safety" | "finished_at">>,
+    changes: Partial<Pick<RestoreRecord, "state" | "finished_at">>,
   ): Promise<void>;
   /** @throws Error for a part that is not there */
   updatePart(
     call: Call,
     id: string,
     part: Pick<PartRecord, "engine" | "name">,
-    changes: Partial<Pick<PartRecord, "state" | "saved">>,
+    changes: Partial<Pick<PartRecord, "state" | "saved" | "safety">>,
   ): Promise<void>;
   /** All, in the order in which they began. */
   list(call: Call): Promise<RestoreRecord[]>;

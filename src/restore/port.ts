@@ -49,6 +49,8 @@ export interface RestoreTask {
   expected: { counts: Readonly<Record<string, number>>; breakdown: Readonly<Record<string, number>> };
   /** Of the server that the files come from; null: not known. */
   serverVersion: string | null;
+  /** This host made the archive, or our key signed it. Else somebody may have made it who knows how a server is harmed. */
+  isOurs: boolean;
   /** A private folder of the part (0700), empty at first. It stays until the restore is forgotten. */
   work: string;
   /** What the part saved before, in this process or in another: `{}` at first. */
@@ -117,6 +119,8 @@ export interface RestorePart {
   readonly target: string;
   /** Other parts of its engine need it first (roles). */
   readonly isFirst: boolean;
+  /** `swap` has begun to change the live data, in this process or, as far as `saved` tells, in another; `rollback` makes it false again. */
+  readonly isTouched: boolean;
   /** Asks the target, changes nothing. Everything that can be refused is refused here. */
   plan(call: Call): Promise<RestorePlan>;
   /** Everything that leaves the live data alone: loads and checks beside them, or reads the files to their end. Begins anew when repeated. */
@@ -125,6 +129,11 @@ export interface RestorePart {
   swap(call: Call): Promise<Swapped>;
   /** What the target holds now. */
   verify(call: Call): Promise<Found>;
+  /**
+   * Asks whether going back can begin: the target answers, and for `kept` and `empty` what `rollback` needs is there. Changes nothing.
+   * @throws OpsError `failed` for what is gone, naming it; `unreachable` and the like
+   */
+  requireWayBack(call: Call): Promise<void>;
   /** `kept` and `empty`: brings back what was there before `swap`, also after half of it. What was never swapped stays. */
   rollback(call: Call): Promise<void>;
   /** Removes what `prepare` made and `swap` did not use. The live data are not touched. */

@@ -2,12 +2,12 @@
  * A restore: everything is checked and prepared beside the live data; then what uses them is stopped, what will be replaced is copied, and all
  * parts are swapped. What fails before that changes nothing, what fails in it is undone. Every step is in the journal first.
  */
-import { readdir, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { requireSpace } from "../backup/space.ts";
 import { type Call, throwIfAborted } from "../call.ts";
 import { OpsError, toOpsError } from "../errors.ts";
-import { emptyFolder, makeRestoreFolder, newId, SAFETY_NAME } from "./folder.ts";
+import { emptyFolder, makeRestoreFolder, newId, removeSafeties } from "./folder.ts";
 import { startAgain, stopFirst } from "./hooks.ts";
 import { type PartRecord, type RestoreRecord, UNFINISHED } from "./journal.ts";
 import type { Found, RestorePlan, Swapped } from "./port.ts";
@@ -16,13 +16,12 @@ import type { StagedPart, StagedSet } from "./stage.ts";
 import {
   advance,
   beyond,
-  closeAll,
   type Material,
   mark,
-  openSubject,
   type RestoreTools,
   type Subject,
   withAll,
+  withSubjects,
 } from "./subjects.ts";
 import { dropSet, undoAll } from "./undo.ts";
 
@@ -31,8 +30,10 @@ export interface RestoreRequest {
   stage(folder: string): Promise<StagedSet>;
   /** Where a part goes: its name there, and the target's identity. @throws OpsError `usage` when it has no place to go */
   place(part: StagedPart, set: StagedSet): Pick<PartRecord, "name" | "identity">;
-  /** Folder of the restore's own. */
+  /** Where the folder of the restore is made. */
   parent: string;
+  /** The journal, as its file. */
+  owner: string;
   /** For `--resume`. */
   request: string;
   /** Asked with the plan in hand. False: nothing is done (a dry run). @throws OpsError when it is not wanted */
@@ -75,21 +76,21 @@ export async function restoreSet(
   request: RestoreRequest,
 ): Promise<{ planned: Planned; restored: Restored | undefined }> {
   const id = newId();
-  const folder = await makeRestoreFolder(request.parent, id);
+  const folder = await makeRestoreFolder(request.parent, request.owner, id);
   let isRecorded = false;
-  let subjects: Subject[] = [];
   try {
     const set = await request.stage(await emptyFolder(folder, "set"));
     const restore = beginning(call, request, set, id, folder);
-    subjects = await openAll(tools, restore, set, () => isRecorded);
-    const planned = await plan(call, set, restore, subjects);
-    if (!(await request.decide(planned))) return { planned, restored: undefined };
-    throwIfAborted(call);
-    await tools.journal.begin(call, restore);
-    isRecorded = true;
-    return { planned, restored: await carryOn(call, tools, restore, subjects) };
+    const work = async (subjects: readonly Subject[]) => {
+      const planned = await plan(call, set, restore, subjects);
+      if (!(await request.decide(planned))) return { planned, restored: undefined };
+      throwIfAborted(call);
+      await tools.journal.begin(call, restore);
+      isRecorded = true;
+      return { planned, restored: await carryOn(call, tools, restore, subjects) };
+    };
+    return await withSubjects(tools, restore, work, materialsOf(restore, set), () => isRecorded);
   } finally {
-    await closeAll(subjects);
     // until it is in the journal, nobody else knows of the folder
     if (!isRecorded) await rm(folder, { recursive: true, force: true });
   }
@@ -108,7 +109,6 @@ function beginning(
     path: set.archive.path,
     sha256: set.sha256,
     folder,
-    safety: null,
     state: "preparing",
     actor: call.actor,
     started_at: Date.now(),
@@ -120,31 +120,30 @@ function beginning(
       ...request.place(staged, set),
       kinds: staged.files.map(({ kind }) => kind),
       undo: "none",
+      safety: null,
       state: "planned",
       saved: {},
     })),
   };
 }
 
-export function materialsOf(set: StagedSet): Material[] {
-  return set.parts.map(({ part, files }) => ({
-    files,
-    expected: { counts: part.counts, breakdown: part.breakdown },
-    serverVersion: part.server_version,
-  }));
-}
-
-async function openAll(
-  tools: RestoreTools,
-  restore: RestoreRecord,
-  set: StagedSet,
-  isRecorded: () => boolean,
-): Promise<Subject[]> {
-  const materials = materialsOf(set);
-  const subjects: Subject[] = [];
-  for (const [place, record] of restore.parts.entries())
-    subjects.push(await openSubject(tools, restore, record, materials[place]!, isRecorded));
-  return subjects;
+/**
+ * What of a set goes into each part of a restore.
+ * @throws OpsError `integrity` for a part that the set does not have
+ */
+export function materialsOf(restore: RestoreRecord, set: StagedSet): (record: PartRecord) => Material {
+  return ({ engine, source }) => {
+    const staged = set.parts.find(({ part }) => part.engine === engine && part.name === source);
+    if (!staged)
+      throw new OpsError({
+        code: "integrity",
+        engine,
+        message: `${restore.path} has no ${engine} ${source}`,
+      });
+    const { counts, breakdown, server_version: serverVersion } = staged.part;
+    const isOurs = set.trusted !== "operator";
+    return { files: staged.files, expected: { counts, breakdown }, serverVersion, isOurs };
+  };
 }
 
 /** Asks every target, and whether there is room for all of it. */
@@ -190,7 +189,7 @@ export async function carryOn(
     await orUndo(call, tools, restore, subjects, async () => {
       hasStopped = true;
       await stopFirst(call, tools, restore);
-      if (restore.state === "preparing") warnings.push(...(await copyFirst(call, tools, restore)));
+      warnings.push(...(await copyFirst(call, tools, restore, subjects)));
       const swapped = await swap(call, tools, restore, subjects);
       for (const [subject, how] of swapped) outcomes.set(subject.record, { swapped: how, found: NOTHING });
     });
@@ -226,19 +225,24 @@ async function prepare(
   });
 }
 
-async function copyFirst(call: Call, tools: RestoreTools, restore: RestoreRecord): Promise<string[]> {
-  const records = restore.parts.filter(({ undo }) => undo === "safety");
-  if (records.length === 0) return [];
-  // one that a killed run left is of another moment: the data were in use since
-  await removeSafety(restore);
-  const { file, notes } = await makeSafety(call, tools, restore, records);
-  await advance(call, tools, restore, { safety: file });
-  return notes;
-}
-
-async function removeSafety({ folder }: RestoreRecord): Promise<void> {
-  for (const name of await readdir(folder))
-    if (name.startsWith(`${SAFETY_NAME}.`)) await rm(join(folder, name), { force: true });
+/** Of a restore that goes on, what was not touched was in use since: its copy is made again. */
+async function copyFirst(
+  call: Call,
+  tools: RestoreTools,
+  restore: RestoreRecord,
+  subjects: readonly Subject[],
+): Promise<string[]> {
+  if (restore.state === "preparing") await removeSafeties(restore.folder);
+  const untouched = subjects.filter(({ record, part }) => {
+    const isAsItWas = record.state === "prepared" || (record.state === "swapping" && !part.isTouched);
+    return record.undo === "safety" && isAsItWas;
+  });
+  return makeSafety(
+    call,
+    tools,
+    restore,
+    untouched.map(({ record }) => record),
+  );
 }
 
 async function swap(
@@ -251,7 +255,7 @@ async function swap(
   await advance(call, tools, restore, { state: "swapping" });
   const swapPart = async (part: Call, subject: Subject) => {
     throwIfAborted(part);
-    await mark(part, tools, restore, subject, "swapping");
+    if (subject.record.state !== "swapped") await mark(part, tools, restore, subject, "swapping");
     const swapped = await subject.part.swap(part);
     // it is so, also when a signal came meanwhile
     await mark(beyond(part), tools, restore, subject, "swapped");
@@ -281,7 +285,7 @@ async function orUndo(
   } catch (error) {
     const before = restore.state;
     const known = toOpsError(call.signal.aborted ? call.signal.reason : error);
-    const wasTouched = before === "swapping";
+    const wasTouched = before !== "preparing";
     call.log("INFO", `undoing the restore, because ${known.message}`);
     try {
       await undoAll(beyond(call), tools, restore, subjects);
@@ -304,7 +308,7 @@ async function orUndo(
   }
 }
 
-/** @throws OpsError `failed` for one that is not over */
+/** @throws OpsError `failed` for one that is not over: two at once could not be told apart */
 export function refuseUnfinished(restores: readonly RestoreRecord[]): void {
   const open = restores.find(({ state }) => UNFINISHED.includes(state));
   if (!open) return;

@@ -25,12 +25,13 @@ export interface Material {
   files: readonly RestoreFile[];
   expected: RestoreTask["expected"];
   serverVersion: string | null;
+  isOurs: boolean;
 }
 
 /** Enough for going back and for forgetting. */
 function noMaterial({ kinds }: PartRecord): Material {
   const files = kinds.map((kind) => ({ path: "", kind, size_bytes: 0, local: "" }));
-  return { files, expected: { counts: {}, breakdown: {} }, serverVersion: null };
+  return { files, expected: { counts: {}, breakdown: {} }, serverVersion: null, isOurs: true };
 }
 
 export interface Subject {
@@ -67,28 +68,48 @@ export async function openSubject(
   return { record, part, material };
 }
 
-/** Opens all parts of a restore that is in the journal, for going back. */
-export async function openForUndo(tools: RestoreTools, restore: RestoreRecord): Promise<Subject[]> {
+/**
+ * Works with all parts of a restore that is in the journal, and closes them.
+ * @param materialOf what goes into a part; for going back nothing does
+ */
+export async function withSubjects<T>(
+  tools: RestoreTools,
+  restore: RestoreRecord,
+  work: (subjects: readonly Subject[]) => Promise<T>,
+  materialOf: (record: PartRecord) => Material = noMaterial,
+  isRecorded?: () => boolean,
+): Promise<T> {
   const subjects: Subject[] = [];
-  for (const record of restore.parts)
-    subjects.push(await openSubject(tools, restore, record, noMaterial(record)));
-  return subjects;
-}
-
-export async function closeAll(subjects: readonly Subject[]): Promise<void> {
-  await Promise.all(subjects.map(({ part }) => part.close().catch(() => {})));
+  try {
+    for (const record of restore.parts)
+      subjects.push(await openSubject(tools, restore, record, materialOf(record), isRecorded));
+    return await work(subjects);
+  } finally {
+    await Promise.all(subjects.map(({ part }) => part.close().catch(() => {})));
+  }
 }
 
 /** Records how far a part is. */
-export async function mark(
+export function mark(
   call: Call,
-  { journal }: RestoreTools,
-  { id }: RestoreRecord,
+  tools: RestoreTools,
+  restore: RestoreRecord,
   { record }: Subject,
   state: PartState,
 ): Promise<void> {
-  await journal.updatePart(call, id, record, { state });
-  record.state = state;
+  return note(call, tools, restore, record, { state });
+}
+
+/** Records something of a part. */
+export async function note(
+  call: Call,
+  { journal }: RestoreTools,
+  { id }: RestoreRecord,
+  record: PartRecord,
+  changes: Partial<Pick<PartRecord, "state" | "saved" | "safety">>,
+): Promise<void> {
+  await journal.updatePart(call, id, record, changes);
+  Object.assign(record, changes);
 }
 
 /** Records how far a restore is. */
@@ -96,7 +117,7 @@ export async function advance(
   call: Call,
   { journal }: RestoreTools,
   restore: RestoreRecord,
-  changes: Partial<Pick<RestoreRecord, "state" | "safety" | "finished_at">>,
+  changes: Partial<Pick<RestoreRecord, "state" | "finished_at">>,
 ): Promise<void> {
   await journal.update(call, restore.id, changes);
   Object.assign(restore, changes);

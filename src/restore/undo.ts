@@ -2,14 +2,16 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Call } from "../call.ts";
+import { OpsError, toOpsError } from "../errors.ts";
 import type { RestoreRecord } from "./journal.ts";
-import { materialOf, openSafety } from "./safety.ts";
-import type { StagedSet } from "./stage.ts";
-import { advance, mark, openSubject, type RestoreTools, type Subject } from "./subjects.ts";
+import { Safeties } from "./safety.ts";
+import { advance, mark, note, openSubject, type RestoreTools, type Subject } from "./subjects.ts";
 
 /**
- * Undoes what was swapped, and removes what was prepared. The journal says where it is, so that it can be repeated.
- * @throws OpsError of the first part that did not go back; the others did, as far as they could
+ * Undoes what was swapped, and removes what was prepared. The journal says where it is, so that it can be repeated. Before anything is changed
+ * every way back is looked at: the copies are read to their end, the targets asked.
+ * @throws OpsError of what is in the way, and then nothing was changed; of the first part that did not go back, when the others did as far as they
+ *   could
  */
 export async function undoAll(
   call: Call,
@@ -17,40 +19,43 @@ export async function undoAll(
   restore: RestoreRecord,
   subjects: readonly Subject[],
 ): Promise<void> {
+  const safeties = new Safeties(restore);
+  const left = subjects.filter(({ record }) => record.state !== "undone");
+  for (const subject of left.filter(mustGoBack)) {
+    if (hasCopy(subject)) await safeties.materialOf(call, subject.record);
+    await subject.part.requireWayBack(call);
+  }
   await advance(call, tools, restore, { state: "undoing" });
-  let safety: Promise<StagedSet> | undefined;
-  const copy = () => {
-    safety ??= openSafety(call, restore);
-    return safety;
-  };
   // the last swapped first: roles are needed by databases
   const failures: unknown[] = [];
-  for (const subject of [...subjects].reverse()) {
-    if (subject.record.state === "undone") continue;
-    await undoPart(call, tools, restore, subject, copy).catch((error: unknown) => failures.push(error));
-  }
+  for (const subject of left.reverse())
+    await undoPart(call, tools, restore, subject, safeties).catch((error: unknown) => failures.push(error));
   if (failures.length > 0) throw failures[0];
-  await finish(call, tools, restore);
-}
-
-/** Nothing of it is left but its line in the journal. */
-async function finish(call: Call, tools: RestoreTools, restore: RestoreRecord): Promise<void> {
   await advance(call, tools, restore, { state: "undone", finished_at: Date.now() });
+  // nothing of it is left but its line in the journal
   await rm(restore.folder, { recursive: true, force: true });
 }
+
+/** Its live data were changed. Until a part touches them they stay in use, and must not be replaced by an older copy. */
+function mustGoBack({ record, part }: Subject): boolean {
+  if (record.state === "swapped" || record.state === "returning") return true;
+  return record.state === "swapping" && part.isTouched;
+}
+
+const hasCopy = ({ record }: Subject) => record.undo === "safety";
 
 async function undoPart(
   call: Call,
   tools: RestoreTools,
   restore: RestoreRecord,
   subject: Subject,
-  copy: () => Promise<StagedSet>,
+  safeties: Safeties,
 ): Promise<void> {
-  const { record, part } = subject;
-  const wasTouched = record.state === "swapping" || record.state === "swapped";
-  if (wasTouched && (record.undo === "kept" || record.undo === "empty")) await part.rollback(call);
+  const { part } = subject;
+  const isBack = mustGoBack(subject);
+  if (isBack && !hasCopy(subject)) await part.rollback(call);
   await part.abandon(call);
-  if (wasTouched && record.undo === "safety") await bringBack(call, tools, restore, subject, await copy());
+  if (isBack && hasCopy(subject)) await bringBack(call, tools, restore, subject, safeties);
   await mark(call, tools, restore, subject, "undone");
 }
 
@@ -59,33 +64,50 @@ async function bringBack(
   tools: RestoreTools,
   restore: RestoreRecord,
   { record }: Subject,
-  copy: StagedSet,
+  safeties: Safeties,
 ): Promise<void> {
+  const material = await safeties.materialOf(call, record);
   // what it saved was about other files
-  record.saved = {};
-  await tools.journal.updatePart(call, restore.id, record, { saved: {} });
-  const before = await openSubject(tools, restore, record, materialOf(copy, record));
+  await note(call, tools, restore, record, { state: "returning", saved: {} });
+  const before = await openSubject(tools, restore, record, material);
   try {
     await before.part.prepare(call);
     await before.part.swap(call);
     const [problem] = (await before.part.verify(call)).problems;
-    if (problem !== undefined)
-      call.log("WARNING", `${record.engine} ${record.name} is not what it was: ${problem}`);
+    if (problem === undefined) return;
+    throw new OpsError({
+      code: "integrity",
+      engine: record.engine,
+      message: `${record.engine} ${record.name} is not what it was: ${problem}; its copy is ${join(restore.folder, record.safety!)}`,
+      hint: "mend the target, then opsctl restore --abort; --forget leaves it as it is",
+    });
   } finally {
     await before.part.close();
   }
 }
 
-/** Removes what was kept; there is no way back then. */
+/** Removes what was kept; there is no way back then. It can be repeated. */
 export async function forgetAll(
   call: Call,
   tools: RestoreTools,
   restore: RestoreRecord,
   subjects: readonly Subject[],
 ): Promise<void> {
-  for (const { record, part } of subjects) if (record.undo === "kept") await part.forget(call);
+  const isOver = restore.state === "done";
+  for (const { record, part } of subjects) {
+    if (isOver && record.undo !== "kept") continue;
+    const work = async () => {
+      if (!isOver) await part.abandon(call);
+      if (record.undo === "kept") await part.forget(call);
+    };
+    await work().catch((error: unknown) => {
+      if (isOver) throw error;
+      // the way back is given up: what cannot be tidied stays
+      call.log("WARNING", `${record.engine} ${record.name}: ${toOpsError(error).message}`);
+    });
+  }
   await rm(restore.folder, { recursive: true, force: true });
-  await advance(call, tools, restore, { state: "forgotten" });
+  await advance(call, tools, restore, { state: "forgotten", finished_at: restore.finished_at ?? Date.now() });
 }
 
 /** The files out of the archive are not needed any more. */

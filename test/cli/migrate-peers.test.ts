@@ -202,8 +202,8 @@ describe.each(ENGINES)("%s", (engine) => {
     expect(await made()).toContain("posts");
   });
 
-  test("three hundred files of dbmate are adopted in one command", async () => {
-    const all = Array.from({ length: 300 }, (_, index) => String(20240101000001 + index));
+  test("fifty files of dbmate are adopted in one command", async () => {
+    const all = Array.from({ length: 50 }, (_, index) => String(20240101000001 + index));
     const text = (version: string) =>
       `-- migrate:up\nCREATE TABLE t${version} (id int);\n-- migrate:down\nDROP TABLE t${version};\n`;
     layFiles(folder(), Object.fromEntries(all.map((version) => [`${version}_t.sql`, text(version)])));
@@ -214,10 +214,10 @@ describe.each(ENGINES)("%s", (engine) => {
     });
     expect(await opsctl("migrate status", 0, "status", "--exit-code")).toMatchObject({
       up_to_date: true,
-      engines: [{ applied: 300, pending: 0, problems: 0 }],
+      engines: [{ applied: 50, pending: 0, problems: 0 }],
     });
     expect(await opsctl("migrate down", 0, "down", "--steps", "2", "--yes")).toMatchObject({
-      engines: [{ files: [{ version: all[299] }, { version: all[298] }] }],
+      engines: [{ files: [{ version: all[49] }, { version: all[48] }] }],
     });
   });
 

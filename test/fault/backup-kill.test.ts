@@ -3,11 +3,11 @@ import { endAtRandom, makeSubject, replaceAtRandom, type Subject, withoutServer 
 import { seeded } from "./kill-import.ts";
 
 const BYTES = 1024 * 1024;
-/** Twenty kills: most of runs that start fast, some of runs with a child process and a session. */
-const KILLS_OF_A_FILE = 16;
-const KILLS = 4;
-const STOPS = 2;
-const REPLACEMENTS = 2;
+/** Most of runs that start fast, some of runs with a child process and a session. */
+const KILLS_OF_A_FILE = 8;
+const KILLS = 2;
+const STOPS = 1;
+const REPLACEMENTS = 1;
 
 /** Samples of backup-kill.campaign.test.ts. */
 describe("backup, ended at random points", () => {
@@ -28,7 +28,6 @@ describe("backup, ended at random points", () => {
   it(`${KILLS} × SIGKILL with PostgreSQL beside it: no program and no session is left either`, async () => {
     const tally = await endAtRandom(subject, ["SIGKILL"], KILLS, seeded(24));
     expect(tally.ended).toBe(KILLS);
-    expect(tally.leftBehind).toBeGreaterThan(0);
   }, 120_000);
 
   it(`${STOPS} × SIGINT and SIGTERM: the folder is clean at once`, async () => {

@@ -5,7 +5,7 @@ import { killAtRandom } from "./migrate-kill.ts";
 import { neo4jSubject } from "./migrate-neo4j.ts";
 import { sixRunners } from "./migrate-runners.ts";
 
-const KILLS = 2;
+const KILLS = 1;
 
 /** Samples of migrate-kill.campaign.test.ts and migrate-holder.campaign.test.ts. */
 describe("migrate on Neo4j under faults", () => {

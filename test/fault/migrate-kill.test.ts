@@ -8,7 +8,7 @@ import { redisSubject } from "./migrate-redis.ts";
 import { sqliteSubject } from "./migrate-sqlite.ts";
 
 /** Of each engine; Neo4j is in migrate-kill-neo4j.test.ts. */
-const KILLS = 2;
+const KILLS = 1;
 const STOPS = 1;
 
 /** Samples of migrate-kill.campaign.test.ts. */

@@ -30,6 +30,7 @@ export async function runSteps(order: RunnerOrder, onDone: (step: string) => voi
     files,
     expected,
     serverVersion: null,
+    isOurs: true,
     work,
     saved: readSaved(journal),
     save: async (_: unknown, saved: Saved) => {

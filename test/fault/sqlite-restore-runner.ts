@@ -14,6 +14,7 @@ const part = await sqliteRestore(
     ],
     expected: { counts: {}, breakdown: {} },
     serverVersion: null,
+    isOurs: true,
     work: dirname(staged),
     saved: { undo: "safety" },
     save: async () => {},

@@ -40,6 +40,7 @@ export function sceneOf(files: readonly Material[], options: Partial<Neo4jOption
     files: stored,
     expected: files[0]?.expected ?? { counts: {}, breakdown: {} },
     serverVersion: null,
+    isOurs: true,
     work,
     get saved() {
       return saved;

@@ -58,6 +58,7 @@ export class Restoring {
       files,
       expected,
       serverVersion: null,
+      isOurs: true,
       work: this.#work,
       saved: this.saved,
       save: async (_, saved) => {

@@ -46,6 +46,7 @@ export function restoreOf(url: string, folder: string, given: Given) {
     ],
     expected: given.made?.copied ?? { counts: {}, breakdown: {} },
     serverVersion: null,
+    isOurs: given.made?.copied !== undefined,
     work,
     saved,
     save: async (_call, now) => {

@@ -33,6 +33,7 @@ const part = (engine: PartRecord["engine"], name: string): PartRecord => ({
   source: name,
   kinds: ["postgres-custom", "postgres-plain"],
   undo: "kept",
+  safety: null,
   state: "planned",
   saved: {},
 });
@@ -43,7 +44,6 @@ const restore = (id: string, parts: PartRecord[] = []): RestoreRecord => ({
   path: "/backups/20261121_030000.tar.gz",
   sha256: "a".repeat(64),
   folder: `/backups/.opsctl-restore-${id}`,
-  safety: null,
   state: "preparing",
   actor: "tester@host",
   started_at: 1_795_230_000_000,
@@ -63,7 +63,7 @@ test("another process finds every field, the restores and the parts in their ord
     part("postgres", "globals"),
     part("postgres", "app"),
   ]);
-  const second = { ...restore("00000000"), safety: "safety.tar.gz", state: "done" as const, finished_at: 7 };
+  const second = { ...restore("00000000"), state: "done" as const, finished_at: 7 };
   await journal.begin(testCall(), first);
   await journal.begin(testCall(), second);
   expect(await elsewhere().list(testCall())).toEqual([first, second]);
@@ -75,24 +75,23 @@ test("changes reach the one row that they are for, and leave the rest", async ()
   await journal.begin(testCall(), restore("aaaaaaaa", parts));
   await journal.begin(testCall(), restore("bbbbbbbb", parts));
   await journal.update(testCall(), "aaaaaaaa", { state: "swapping" });
-  await journal.update(testCall(), "aaaaaaaa", { safety: "safety.tar.gz" });
   const saved = { database: "app__opsctl_aaaaaaaa", count: 3, isEmpty: false, none: null };
   const neo4j = { engine: "neo4j", name: "app" } as const;
   await journal.updatePart(testCall(), "aaaaaaaa", neo4j, { saved });
+  await journal.updatePart(testCall(), "aaaaaaaa", neo4j, { safety: "before.tar.zst" });
   await journal.updatePart(testCall(), "aaaaaaaa", neo4j, { state: "swapping" });
   expect(await elsewhere().list(testCall())).toEqual([
     {
       ...restore("aaaaaaaa"),
       state: "swapping",
-      safety: "safety.tar.gz",
-      parts: [parts[0], { ...parts[1], saved, state: "swapping" }],
+      parts: [parts[0], { ...parts[1], saved, safety: "before.tar.zst", state: "swapping" }],
     },
     restore("bbbbbbbb", parts),
   ]);
-  await journal.update(testCall(), "aaaaaaaa", { state: "undone", safety: null, finished_at: 9 });
+  await journal.update(testCall(), "aaaaaaaa", { state: "undone", finished_at: 9 });
   await journal.updatePart(testCall(), "aaaaaaaa", neo4j, { saved: {} });
   const [again] = await elsewhere().list(testCall());
-  expect(again).toMatchObject({ state: "undone", safety: null, finished_at: 9 });
+  expect(again).toMatchObject({ state: "undone", finished_at: 9 });
   expect(again!.parts[1]).toMatchObject({ state: "swapping", saved: {} });
 });
 

@@ -62,6 +62,7 @@ export class RestoreFolder {
       ],
       expected: { counts: {}, breakdown: {} },
       serverVersion: null,
+      isOurs: true,
       work: join(this.root, "work"),
       saved: this.saved,
       save: async (_call, saved) => {

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { bareFts5 } from "../../scripts/bench/lib/baselines.ts";
 import { type Corpus, recallDev } from "../../scripts/bench/lib/dataset.ts";
-import { quality, type Rankings, sameTopTen } from "../../scripts/bench/lib/measures.ts";
+import { type Rankings, sameTopTen } from "../../scripts/bench/lib/measures.ts";
 import { rankOnServer, rankOnSqlite } from "../../scripts/bench/lib/opsctl-recall.ts";
 import { onEmptyNeo4j, onFreshPostgres } from "../../scripts/bench/lib/servers.ts";
 import type { Target } from "../../src/config/targets.ts";
@@ -10,11 +9,11 @@ import { neo4jServer, testVariable } from "../support/servers.ts";
 
 /** As promised by the ranking's recipe: the stores' own orders may differ beyond the first 500 candidates. */
 const OTHER_LISTS = 1;
-const TOLERANCE = 0.02;
 
-/** One of the two corpora; `npm run bench:recall` has both. */
+/** A part of one corpus; `npm run bench:recall` has all of both, and measures what is found. */
 describe("recall on the tuning split, three real stores", () => {
-  const corpora = recallDev().slice(1);
+  const [, { reports, queries: asked, store }] = recallDev() as [Corpus, Corpus];
+  const corpora: Corpus[] = [{ store, reports: reports.slice(0, 250), queries: asked.slice(0, 15) }];
   const queries = corpora.flatMap((corpus) => corpus.queries);
   const rankings: Record<string, Rankings> = {};
 
@@ -36,13 +35,6 @@ describe("recall on the tuning split, three real stores", () => {
     expect(sameTopTen(rankings["SQLite"]!, rankings[name]!)).toBeGreaterThanOrEqual(
       queries.length - OTHER_LISTS,
     );
-  });
-
-  it.each(["PostgreSQL", "Neo4j"])("%s finds as much as one FTS5 statement", (name) => {
-    const own = quality(queries, rankings[name]!);
-    const bare = quality(queries, corpora.flatMap(bareFts5));
-    expect(own.recall).toBeGreaterThanOrEqual(bare.recall - TOLERANCE);
-    expect(own.ndcg).toBeGreaterThanOrEqual(bare.ndcg - TOLERANCE);
   });
 
   async function overStores(rankStore: (corpus: Corpus) => Promise<Rankings>): Promise<Rankings> {

@@ -7,8 +7,7 @@ CREATE TABLE IF NOT EXISTS opsctl_restores (
   name        TEXT NOT NULL,             -- of the archive
   path        TEXT NOT NULL,
   sha256      TEXT NOT NULL,             -- of the archive
-  folder      TEXT NOT NULL,             -- absolute; work of the restore, and its safety backup
-  safety      TEXT,                      -- file name in the folder; NULL: none was made, or none yet
+  folder      TEXT NOT NULL,             -- absolute; work of the restore, and its safety backups
   state       TEXT NOT NULL CHECK (state IN ('preparing', 'swapping', 'done', 'undoing', 'undone', 'forgotten')),
   actor       TEXT NOT NULL,             -- user@host
   started_at  INTEGER NOT NULL,          -- ms
@@ -26,7 +25,8 @@ CREATE TABLE IF NOT EXISTS opsctl_restore_parts (
   source     TEXT NOT NULL,              -- name in the set
   kinds      TEXT NOT NULL,              -- of its files, separated by commas
   undo       TEXT NOT NULL CHECK (undo IN ('kept', 'safety', 'empty', 'none')),
-  state      TEXT NOT NULL CHECK (state IN ('planned', 'prepared', 'swapping', 'swapped', 'undone')),
+  safety     TEXT,                      -- file name in the folder of what was there before; NULL: none, or none yet
+  state      TEXT NOT NULL CHECK (state IN ('planned', 'prepared', 'swapping', 'swapped', 'returning', 'undone')),
   saved      TEXT NOT NULL,              -- JSON: what the part needs to go on
   PRIMARY KEY (restore_id, engine, name)
 ) WITHOUT ROWID;

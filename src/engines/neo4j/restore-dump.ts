@@ -1,10 +1,10 @@
 /** Restores a dump of neo4j-admin: the server is stopped by the operator's commands, what is there is dumped, the dump is loaded. */
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { fileName } from "../../backup/port.ts";
 import type { Call } from "../../call.ts";
-import { toOpsError } from "../../errors.ts";
+import { OpsError, toOpsError } from "../../errors.ts";
 import type {
   Found,
   RestoreFile,
@@ -54,6 +54,10 @@ export class DumpPart implements RestorePart {
     this.#stage = task.saved["stage"] as Stage | undefined;
   }
 
+  get isTouched(): boolean {
+    return this.#stage !== undefined;
+  }
+
   async plan(call: Call): Promise<RestorePlan> {
     const version = await this.#server.version(call);
     const { content, marker } = await this.#asked(async (graph) => {
@@ -93,12 +97,18 @@ export class DumpPart implements RestorePart {
     const notes = [
       "Neo4j was stopped meanwhile; programs that keep bookmarks from before have to connect anew",
     ];
-    return { how: "by neo4j-admin", outage_ms: performance.now() - startedAt, notes };
+    return { how: "by neo4j-admin", outage_ms: Math.round(performance.now() - startedAt), notes };
   }
 
   async verify(call: Call): Promise<Found> {
     const found = await this.#asked((graph) => graph.found(call, this.#task.expected));
     return { ...found, notes: ["a dump does not say what it holds: there is nothing to compare with"] };
+  }
+
+  /** Once it was touched the server may be stopped, or not start on what was loaded: going back stops it anyway. */
+  async requireWayBack(call: Call): Promise<void> {
+    if (this.#stage === undefined) await this.#asked((graph) => graph.connection.serverVersion(call));
+    else if (this.#stage !== "stopped") this.#requireKept();
   }
 
   async rollback(call: Call): Promise<void> {
@@ -107,6 +117,7 @@ export class DumpPart implements RestorePart {
       // nothing was replaced yet
       await this.#server.start(call);
     } else {
+      this.#requireKept();
       await this.#save(call, "returning");
       await this.#stopped(call, () => this.#server.load(call, this.#database, this.#kept));
     }
@@ -141,6 +152,18 @@ export class DumpPart implements RestorePart {
 
   get #kept(): string {
     return join(this.#task.work, "kept");
+  }
+
+  /** @throws OpsError `failed` */
+  #requireKept(): void {
+    const dump = join(this.#kept, `${this.#database}.dump`);
+    if (existsSync(dump)) return;
+    throw new OpsError({
+      code: "failed",
+      engine: "neo4j",
+      message: `the dump of what was there before, ${dump}, is gone`,
+      hint: "restore another archive: opsctl backup list",
+    });
   }
 
   get #incoming(): string {

@@ -53,6 +53,10 @@ export abstract class BoltPart implements RestorePart {
   /** Fills the database, which is empty but for the marker. */
   protected abstract fill(call: Call, amounts: Amounts): Promise<void>;
 
+  get isTouched(): boolean {
+    return this.#saved["state"] !== undefined;
+  }
+
   async plan(call: Call): Promise<RestorePlan> {
     const server = await this.graph.look(call);
     await this.graph.refuseMigrations(call);
@@ -73,8 +77,11 @@ export abstract class BoltPart implements RestorePart {
   }
 
   async prepare(call: Call): Promise<void> {
-    const undo = this.#undo ?? undoOf(await this.graph.look(call));
-    await this.#save(call, { undo });
+    // what a swap did to the database stays known
+    if (!this.isTouched) {
+      const undo = this.#undo ?? undoOf(await this.graph.look(call));
+      await this.#save(call, { undo });
+    }
     await this.#compare(call);
   }
 
@@ -88,8 +95,7 @@ export abstract class BoltPart implements RestorePart {
 
   /** Without a safety backup nothing may be there: what came meanwhile would be lost. */
   async #refuseLoss(call: Call): Promise<void> {
-    const { state, undo } = this.#saved;
-    if (state !== undefined || undo !== "empty") return;
+    if (this.isTouched || this.#saved["undo"] !== "empty") return;
     const { content } = await this.graph.look(call);
     if (isEmpty(content)) return;
     const what = `was empty, and holds ${described(content)} now: somebody writes there`;
@@ -122,7 +128,7 @@ export abstract class BoltPart implements RestorePart {
       await this.#save(call, { ...this.#saved, state: "loaded" });
     }
     await this.graph.unmark(call);
-    return { how: this.how, outage_ms: performance.now() - startedAt, notes: [] };
+    return { how: this.how, outage_ms: Math.round(performance.now() - startedAt), notes: [] };
   }
 
   async verify(call: Call): Promise<Found> {
@@ -135,9 +141,14 @@ export abstract class BoltPart implements RestorePart {
     return found;
   }
 
+  /** Emptying it needs nothing but the server. */
+  async requireWayBack(call: Call): Promise<void> {
+    await this.graph.connection.serverVersion(call);
+  }
+
   async rollback(call: Call): Promise<void> {
-    const { state, undo } = this.#saved;
-    if (state === undefined) return;
+    const { undo } = this.#saved;
+    if (!this.isTouched) return;
     if (undo !== "empty") {
       const what = "held data before the restore, which emptying it would not bring back";
       throw failure("failed", this.graph.connection.place, what, "restore the safety backup");

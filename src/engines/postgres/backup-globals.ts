@@ -6,6 +6,7 @@ import { readGlobals } from "./backup-parse.ts";
 import { PartSession } from "./backup-session.ts";
 import { requireTools, toolOptions } from "./client-tools.ts";
 import type { PostgresConnection } from "./connect.ts";
+import { connectionString } from "./quoting.ts";
 
 /** Before it is known: some hundred roles. */
 const ESTIMATE_BYTES = 65_536;
@@ -94,7 +95,7 @@ export class GlobalsPart implements BackupPart {
     const options = { ...toolOptions(this.#connection.environment()), maxBytes: MAX_BYTES };
     const { database } = this.#connection.where;
     // a connection string: a name alone is taken for one when it has a "=" in it
-    const entry = `dbname='${database.replaceAll(/['\\]/g, "\\$&")}'`;
+    const entry = connectionString(database);
     const args = ["--globals-only", "--no-role-passwords", "--no-password", `--database=${entry}`];
     return readTool(call, "pg_dumpall", args, options);
   }

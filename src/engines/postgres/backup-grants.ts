@@ -1,5 +1,7 @@
 /** The role that a backup needs, as a script for psql. */
 
+import { connectionString, identifier } from "./quoting.ts";
+
 const ROLE = "opsctl_backup";
 
 /**
@@ -25,15 +27,11 @@ GRANT pg_read_all_data TO ${name};`;
 
 /** pg_read_all_data does not cover large objects, and their rights are those of each one. */
 function inDatabase(database: string, role: string): string {
-  const connection = `dbname='${database.replaceAll(/['\\]/g, "\\$&")}'`.replaceAll('"', '""');
+  const connection = connectionString(database).replaceAll('"', '""');
   return `
 GRANT CONNECT ON DATABASE ${identifier(database)} TO ${identifier(role)};
 \\connect -reuse-previous=on "${connection}"
 SELECT format('GRANT SELECT ON LARGE OBJECT %s TO %I', oid, ${literal(role)}) FROM pg_largeobject_metadata \\gexec`;
-}
-
-function identifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }
 
 function literal(text: string): string {

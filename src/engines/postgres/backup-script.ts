@@ -1,5 +1,6 @@
 /** Reads the SQL that pg_restore and pg_dumpall write, as it passes: from its first line to its last, counting the rows. */
 import { OpsError } from "../../errors.ts";
+import { unquoted } from "./quoting.ts";
 
 const LINE_END = 10;
 const BACKSLASH = 92;
@@ -143,8 +144,4 @@ export class ScriptReader {
   #broken(what: string): OpsError {
     return new OpsError({ code: "integrity", engine: "postgres", message: `${what} (line ${this.#lines})` });
   }
-}
-
-function unquoted(name: string): string {
-  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
 }

@@ -1,6 +1,6 @@
 /** What belongs to a database and not to its content: a dump does not bring it, the live database has it. */
 import type { Call } from "../../call.ts";
-import { identifier, literal } from "./restore-names.ts";
+import { identifier, literal } from "./quoting.ts";
 import type { RestoreSession } from "./restore-session.ts";
 
 /** Their values are lists; as one text they would be one name. */

@@ -6,8 +6,8 @@ import { startTool } from "../../child.ts";
 import type { RestoreFile } from "../../restore/port.ts";
 import { ScriptReader } from "./backup-script.ts";
 import { TOOL_OPTIONS } from "./client-tools.ts";
+import { unquoted } from "./quoting.ts";
 import { explainFile, explainLoad } from "./restore-failure.ts";
-import { unquoted } from "./restore-names.ts";
 
 /** Before each object: what it is and whose. Owner and tablespace may be missing. */
 const HEADER =

@@ -10,11 +10,12 @@ import type {
   Swapped,
 } from "../../restore/port.ts";
 import type { PostgresConnection } from "./connect.ts";
+import { identifier } from "./quoting.ts";
 import { carryOver, closeLike } from "./restore-carry.ts";
 import { type DumpNeeds, readNeeds } from "./restore-contents.ts";
 import { inspect } from "./restore-inspect.ts";
 import { loadDump, watched } from "./restore-load.ts";
-import { besideName, databaseOf, identifier } from "./restore-names.ts";
+import { besideName, databaseOf } from "./restore-names.ts";
 import {
   creationOf,
   describeLive,
@@ -73,6 +74,10 @@ export class DatabaseRestore implements RestorePart {
     this.#old = besideName(this.#database, task.id, "old");
     this.name = task.name;
     this.target = `postgresql://${connection.where.address}/${encodeURIComponent(this.#database)}`;
+  }
+
+  get isTouched(): boolean {
+    return this.#state.swapping;
   }
 
   plan(call: Call): Promise<RestorePlan> {
@@ -161,29 +166,23 @@ export class DatabaseRestore implements RestorePart {
     }
   }
 
+  requireWayBack(call: Call): Promise<void> {
+    return this.#withServer(call, async (server) => {
+      if (this.isTouched) this.#wayBack(await this.#databases(call, server));
+    });
+  }
+
   rollback(call: Call): Promise<void> {
     return this.#withServer(call, async (server) => {
-      const databases = await this.#databases(call, server);
-      const { restored, swapping, live } = this.#state;
-      if (!swapping) return;
-      const current = databases.get(this.#database);
-      if (live === null) {
-        if (current === restored) await this.#drop(call, server, this.#database);
-      } else if (current === live) await open(call, server, this.#database, live);
-      else if (databases.get(this.#old) !== live) {
-        throw this.#failed(
-          `what was there before ("${this.#old}") is gone`,
-          "restore the safety backup, or another one",
-        );
-      } else if (current === undefined) await this.#bringBack(call, server, live);
-      else if (current === restored) await this.#exchangeBack(call, server, live, restored);
-      else {
-        throw this.#failed(
-          "it was replaced since, by another restore or by hand",
-          `what was there before the restore is still "${this.#old}"`,
-        );
-      }
+      const { restored, live } = this.#state;
+      if (!this.isTouched) return;
+      const way = this.#wayBack(await this.#databases(call, server));
+      if (way === "drop") await this.#drop(call, server, this.#database);
+      else if (way === "open") await open(call, server, this.#database, live!);
+      else if (way === "rename") await this.#bringBack(call, server, live!);
+      else if (way === "exchange") await this.#exchangeBack(call, server, live!, restored);
       await this.#drop(call, server, this.#beside);
+      await this.#save(call, { ...this.#state, ready: false, swapping: false });
     });
   }
 
@@ -237,6 +236,29 @@ export class DatabaseRestore implements RestorePart {
       [names],
     );
     return new Map(rows.map(({ name, oid }) => [name, oid]));
+  }
+
+  /**
+   * What has to be done so that there is again what was there before.
+   * @throws OpsError `failed` when that is gone, or something else has its name
+   */
+  #wayBack(databases: ReadonlyMap<string, number>): "drop" | "open" | "rename" | "exchange" | "nothing" {
+    const { restored, live } = this.#state;
+    const current = databases.get(this.#database);
+    if (live === null) return current === restored ? "drop" : "nothing";
+    if (current === live) return "open";
+    if (databases.get(this.#old) !== live) {
+      throw this.#failed(
+        `what was there before ("${this.#old}") is gone`,
+        "restore another archive: opsctl backup list",
+      );
+    }
+    if (current === undefined) return "rename";
+    if (current === restored) return "exchange";
+    throw this.#failed(
+      "it was replaced since, by another restore or by hand",
+      `what was there before the restore is still "${this.#old}"`,
+    );
   }
 
   #isLive(databases: ReadonlyMap<string, number>): boolean {

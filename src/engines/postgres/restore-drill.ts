@@ -7,11 +7,12 @@ import type { Drilled, Found, RestoreFile, RestoreTask } from "../../restore/por
 import { parsePostgresFile } from "./backup-parse.ts";
 import { together } from "./backup-streams.ts";
 import { connectPostgres, type PostgresConnection } from "./connect.ts";
+import { identifier } from "./quoting.ts";
 import { readNeeds } from "./restore-contents.ts";
 import { fileOf } from "./restore-files.ts";
 import { inspect, problemsIn } from "./restore-inspect.ts";
 import { loadDump, watched } from "./restore-load.ts";
-import { besideName, DRILL_NAMES, databaseOf, identifier } from "./restore-names.ts";
+import { besideName, DRILL_NAMES, databaseOf } from "./restore-names.ts";
 import { creationOf, requireNeeds, requireServer, serverFacts } from "./restore-plan.ts";
 import { LOCK_CLASS, lockId, openServer, type RestoreSession, shielded } from "./restore-session.ts";
 

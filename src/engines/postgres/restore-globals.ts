@@ -12,8 +12,8 @@ import { readGlobals } from "./backup-parse.ts";
 import { ScriptReader } from "./backup-script.ts";
 import type { PostgresConnection } from "./connect.ts";
 import { sqlState } from "./errors.ts";
+import { unquoted } from "./quoting.ts";
 import { explainFile } from "./restore-failure.ts";
-import { unquoted } from "./restore-names.ts";
 import { serverFacts } from "./restore-plan.ts";
 import { openServer, type RestoreSession } from "./restore-session.ts";
 
@@ -44,6 +44,7 @@ export class GlobalsRestore implements RestorePart {
   readonly name: string;
   readonly target: string;
   readonly isFirst = true;
+  readonly isTouched = false;
   readonly #file: RestoreFile;
   readonly #connection: PostgresConnection;
   #created = 0;
@@ -113,6 +114,8 @@ export class GlobalsRestore implements RestorePart {
       };
     });
   }
+
+  async requireWayBack(): Promise<void> {}
 
   async rollback(): Promise<void> {}
 

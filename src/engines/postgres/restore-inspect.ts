@@ -5,7 +5,7 @@ import type { Found, RestoreTask } from "../../restore/port.ts";
 import { totals } from "./backup-parse.ts";
 import { together } from "./backup-streams.ts";
 import type { PostgresConnection } from "./connect.ts";
-import { identifier } from "./restore-names.ts";
+import { identifier } from "./quoting.ts";
 import { RestoreSession } from "./restore-session.ts";
 
 /** Problems and names in a result. */

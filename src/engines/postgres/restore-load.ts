@@ -9,8 +9,8 @@ import type { RestoreFile } from "../../restore/port.ts";
 import { feedTool, outputOf, together } from "./backup-streams.ts";
 import { toolOptions } from "./client-tools.ts";
 import type { PostgresConnection } from "./connect.ts";
+import { connectionString } from "./quoting.ts";
 import { explainLoad } from "./restore-failure.ts";
-import { connectionString } from "./restore-names.ts";
 import type { RestoreSession } from "./restore-session.ts";
 
 const SIGN_OF_LIFE_MS = 1_000;

@@ -4,8 +4,8 @@ import { OpsError } from "../../errors.ts";
 import type { RestoreFile, RestorePlan } from "../../restore/port.ts";
 import { requireTools } from "./client-tools.ts";
 import type { PostgresConnection } from "./connect.ts";
+import { identifier, literal } from "./quoting.ts";
 import type { DumpNeeds } from "./restore-contents.ts";
-import { identifier, literal } from "./restore-names.ts";
 import { RestoreSession } from "./restore-session.ts";
 
 /** What a database takes beside its dump: indexes, and the rest of its pages. A dump has neither. */

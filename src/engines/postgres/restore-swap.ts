@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Call } from "../../call.ts";
 import { OpsError } from "../../errors.ts";
-import { identifier, literal } from "./restore-names.ts";
+import { identifier, literal } from "./quoting.ts";
 import { type RestoreSession, shielded } from "./restore-session.ts";
 
 /** How long clients are kept out while their sessions end. */
@@ -88,7 +88,7 @@ BEGIN
     ALTER DATABASE ${live} ALLOW_CONNECTIONS true;
   END IF;
   COMMIT;
-  outage := extract(epoch FROM clock_timestamp() - closed) * 1000;
+  outage := round(extract(epoch FROM clock_timestamp() - closed) * 1000);
   PERFORM set_config('opsctl.exchange', CASE result WHEN 'done' THEN outage::text ELSE result END, false);
 END ${tag}`;
 }

@@ -39,8 +39,7 @@ export async function examineFile(
       hint: "restore another archive: opsctl backup list",
       engine: "redis",
     });
-  const isForeign = Object.keys(task.expected.counts).length === 0;
-  return { ...contents, highest: isForeign ? await examineForeign(call, file, task) : 0 };
+  return { ...contents, highest: task.isOurs ? 0 : await examineForeign(call, file, task) };
 }
 
 /** Its structure, its checksum and what it holds. @throws OpsError `integrity` */

@@ -1,4 +1,5 @@
 /** The restore of a Redis server: one RDB file with all its databases and functions. */
+import { existsSync } from "node:fs";
 import { copyFile, link, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Call } from "../../call.ts";
@@ -29,7 +30,7 @@ export async function redisRestore(task: RestoreTask, origin: Origin): Promise<R
 }
 
 /**
- * `saved`: `phase` is `prepared` (the server was not touched), `loading` (it may have been) or `done`; `contents` what the file holds, as JSON;
+ * `saved`: `phase` is `prepared`, `loading` or `done`; `touched` whether a load began that was not undone; `contents` what the file holds, as JSON;
  * while it loads as a replica also whom it was told as its master, and the settings of before.
  */
 class RedisRestore implements RestorePart {
@@ -55,6 +56,11 @@ class RedisRestore implements RestorePart {
     this.#endpoint = endpointOf(whole, limits.connectMs);
     this.#connection = connectRedis(whole, limits);
     this.target = `redis://${this.#endpoint.at}`;
+  }
+
+  get isTouched(): boolean {
+    const { phase, touched } = this.#saved;
+    return touched === true || phase === "loading" || phase === "done";
   }
 
   async plan(call: Call): Promise<RestorePlan> {
@@ -94,8 +100,12 @@ class RedisRestore implements RestorePart {
     await rm(this.#copy, { force: true });
     await link(file.local, this.#copy).catch(() => copyFile(file.local, this.#copy));
     const { counts, breakdown } = contents;
-    const empty = this.#wasEmpty ?? (await this.#isEmpty(call));
-    await this.#save(call, { phase: "prepared", empty, contents: JSON.stringify({ counts, breakdown }) });
+    // what a load brought is no data of before
+    const empty = this.isTouched
+      ? (this.#saved["empty"] ?? null)
+      : (this.#wasEmpty ?? (await this.#isEmpty(call)));
+    const facts = { empty, contents: JSON.stringify({ counts, breakdown }), touched: this.isTouched };
+    await this.#save(call, { ...facts, phase: "prepared" });
   }
 
   async swap(call: Call): Promise<Swapped> {
@@ -139,13 +149,18 @@ class RedisRestore implements RestorePart {
     return { ...found, problems: rest.map(sentence), notes };
   }
 
+  async requireWayBack(call: Call): Promise<void> {
+    await this.#connection.run(call, ["PING"]);
+    if (this.isTouched && this.#saved["empty"] === true) this.#requireCopy();
+  }
+
   /** Removes what the file names. What others wrote meanwhile stays. */
   async rollback(call: Call): Promise<void> {
     await this.#undoHalf(call);
-    const { phase } = this.#saved;
-    if (phase !== "loading" && phase !== "done") return;
+    if (!this.isTouched) return;
+    this.#requireCopy();
     await this.#commands.remove(call, this.#copy);
-    await this.#save(call, { ...this.#facts, phase: "prepared" });
+    await this.#save(call, { ...this.#facts, phase: "prepared", touched: false });
   }
 
   async abandon(call: Call): Promise<void> {
@@ -176,7 +191,18 @@ class RedisRestore implements RestorePart {
   /** What stays in the journal from one phase to the next. */
   get #facts(): Saved {
     const { contents = null, empty = null } = this.#saved;
-    return { contents, empty };
+    return { contents, empty, touched: this.isTouched };
+  }
+
+  /** @throws OpsError `failed`: what it holds says what has to be removed again */
+  #requireCopy(): void {
+    if (existsSync(this.#copy)) return;
+    throw new OpsError({
+      code: "failed",
+      message: `the copy of the restored file, ${this.#copy}, is gone: it says which keys came with the restore`,
+      hint: `remove them by hand: Redis at ${this.#connection.at} was empty before`,
+      engine: "redis",
+    });
   }
 
   async #save(call: Call, saved: Saved): Promise<void> {
@@ -196,10 +222,8 @@ class RedisRestore implements RestorePart {
     await this.#save(call, { ...this.#facts, phase: "loading" });
   }
 
-  /** Whether nothing is there that a restore could take away; what another one put there does not count. */
+  /** Whether nothing is there that a restore could take away. */
   async #isEmpty(call: Call): Promise<boolean> {
-    const { phase } = this.#saved;
-    if (phase === "loading" || phase === "done") return false;
     return contentsOf(await readInfo(call, this.#connection, "default")).isEmpty;
   }
 
@@ -208,11 +232,11 @@ class RedisRestore implements RestorePart {
     const info = await readInfo(call, this.#connection, "default");
     requireMaster(this.#connection.at, info, undefined);
     const { isEmpty, words } = contentsOf(info);
-    if (this.#saved["phase"] !== "prepared" || this.#saved["empty"] !== true || isEmpty) return;
+    if (this.isTouched || this.#saved["empty"] !== true || isEmpty) return;
     throw new OpsError({
       code: "failed",
       message: `Redis at ${this.#connection.at} was empty when the restore began, and now holds ${words}`,
-      hint: "stop what writes there (--stop-command), and restore again",
+      hint: "stop what writes there (OPSCTL_RESTORE_STOP), and restore again",
       engine: "redis",
     });
   }

@@ -28,6 +28,9 @@ export function markOf(path: string): string {
   return `${file.ino} ${file.size} ${file.mtimeNs} ${inLog}`;
 }
 
+/** Whether two marks are of one file, whatever was written to it in between. */
+export const isSameFile = (mark: string, other: string) => mark.split(" ")[0] === other.split(" ")[0];
+
 /** Moves a file aside with what is beside it. Repeated it goes on; what is there under the name afterwards stays. */
 export async function moveAside(path: string, id: string): Promise<void> {
   const aside = asidePath(path, id);

@@ -11,14 +11,14 @@ type RestoreRow = Omit<RestoreRecord, "parts">;
 type PartRow = Omit<PartRecord, "saved" | "kinds"> & { restore_id: string; kinds: string; saved: string };
 
 const INSERT_RESTORE = `INSERT INTO opsctl_restores
-    (id, name, path, sha256, folder, safety, state, actor, started_at, finished_at, request)
-  VALUES (@id, @name, @path, @sha256, @folder, @safety, @state, @actor, @started_at, @finished_at, @request)`;
+    (id, name, path, sha256, folder, state, actor, started_at, finished_at, request)
+  VALUES (@id, @name, @path, @sha256, @folder, @state, @actor, @started_at, @finished_at, @request)`;
 const INSERT_PART = `INSERT INTO opsctl_restore_parts
-    (restore_id, position, engine, name, identity, source, kinds, undo, state, saved)
-  VALUES (@restore_id, @position, @engine, @name, @identity, @source, @kinds, @undo, @state, @saved)`;
-const RESTORES = `SELECT id, name, path, sha256, folder, safety, state, actor, started_at, finished_at, request
+    (restore_id, position, engine, name, identity, source, kinds, undo, safety, state, saved)
+  VALUES (@restore_id, @position, @engine, @name, @identity, @source, @kinds, @undo, @safety, @state, @saved)`;
+const RESTORES = `SELECT id, name, path, sha256, folder, state, actor, started_at, finished_at, request
   FROM opsctl_restores ORDER BY seq`;
-const PARTS = `SELECT restore_id, engine, name, identity, source, kinds, undo, state, saved
+const PARTS = `SELECT restore_id, engine, name, identity, source, kinds, undo, safety, state, saved
   FROM opsctl_restore_parts ORDER BY restore_id, position`;
 
 /** The restores of this host, in its state file: a commit there is on the disk when it returns (`synchronous` is FULL). */
@@ -40,14 +40,14 @@ export function sqliteRestoreJournal(connection: SqliteConnection): RestoreJourn
         });
       }),
 
-    update: (call, id, { state, safety, finished_at: finishedAt }) =>
+    update: (call, id, { state, finished_at: finishedAt }) =>
       write(call, (database) =>
-        change(database, "opsctl_restores", { state, safety, finished_at: finishedAt }, { id }),
+        change(database, "opsctl_restores", { state, finished_at: finishedAt }, { id }),
       ),
 
-    updatePart: (call, id, { engine, name }, { state, saved }) =>
+    updatePart: (call, id, { engine, name }, { state, saved, safety }) =>
       write(call, (database) => {
-        const changes = { state, saved: saved === undefined ? undefined : JSON.stringify(saved) };
+        const changes = { state, safety, saved: saved === undefined ? undefined : JSON.stringify(saved) };
         change(database, "opsctl_restore_parts", changes, { restore_id: id, engine, name });
       }),
 

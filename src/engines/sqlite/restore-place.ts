@@ -43,7 +43,7 @@ export async function lookAtLive(call: Call, path: string, isDeep: boolean): Pro
 }
 
 /** @returns whether a file is there @throws OpsError */
-function requirePlace({ path, foreign }: FilePlace): boolean {
+export function requirePlace({ path, foreign }: FilePlace): boolean {
   // better-sqlite3 copies to a name without them
   if (path !== path.trim()) {
     throw usageError(`the name of ${path} begins or ends with a space`, "name another file");

@@ -7,8 +7,10 @@ import type { Found, RestorePart, RestorePlan, RestoreTask, Swapped, Undo } from
 import type { Origin } from "../engine.ts";
 import { createFile, type FilePlace } from "./open.ts";
 import {
+  asidePath,
   bringBack,
   isAside,
+  isSameFile,
   likeAside,
   markOf,
   moveAside,
@@ -16,7 +18,7 @@ import {
   removeAside,
   takeAway,
 } from "./restore-aside.ts";
-import { lookAtLive, type Present, presentAt } from "./restore-place.ts";
+import { lookAtLive, type Present, presentAt, requirePlace } from "./restore-place.ts";
 import { planOf, undoOf } from "./restore-plan.ts";
 import { replaceWhile } from "./restore-replace.ts";
 import { checkStaged, compare, databaseOf, pageSizeOf } from "./restore-staged.ts";
@@ -54,6 +56,10 @@ class SqliteRestore implements RestorePart {
     this.#progress = { ...task.saved };
   }
 
+  get isTouched(): boolean {
+    return this.#progress.begun === true;
+  }
+
   async plan(call: Call): Promise<RestorePlan> {
     const { size_bytes: bytes, local } = databaseOf(this.#task);
     this.#present = await presentAt(call, this.#place);
@@ -62,7 +68,7 @@ class SqliteRestore implements RestorePart {
 
   async prepare(call: Call): Promise<void> {
     await checkStaged(call, databaseOf(this.#task), this.#task);
-    if (this.#progress.begun) return;
+    if (this.isTouched) return;
     this.#present ??= await presentAt(call, this.#place);
     await this.#save(call, { undo: undoOf(this.#present) });
   }
@@ -96,9 +102,26 @@ class SqliteRestore implements RestorePart {
     return { counts, breakdown, problems: [], notes: [...notes, ...explained] };
   }
 
+  async requireWayBack(): Promise<void> {
+    const { undo, swapped, mark } = this.#progress;
+    if (!this.isTouched) return;
+    if (undo === "safety") requirePlace(this.#place);
+    const { path } = this.#place;
+    // cut off before it was moved aside, or after it was brought back
+    const isWhereItWas = existsSync(path) && !(swapped && mark && isSameFile(mark, markOf(path)));
+    if (undo !== "kept" || isWhereItWas || isAside(path, this.#task.id)) return;
+    throw new OpsError({
+      code: "failed",
+      engine: "sqlite",
+      message: `what was there before, ${asidePath(path, this.#task.id)}, is gone`,
+      hint: "restore another archive: opsctl backup list",
+    });
+  }
+
   async rollback(call: Call): Promise<void> {
-    const { undo, begun } = this.#progress;
-    if (!begun || undo === "safety") return;
+    const { undo } = this.#progress;
+    if (!this.isTouched || undo === "safety") return;
+    await this.requireWayBack();
     const { path } = this.#place;
     const { id } = this.#task;
     if (undo === "empty" || isAside(path, id)) await this.#takeAway(call);

@@ -73,7 +73,7 @@ describe("shipped sets", () => {
       "sqlite/state/V002-archives-up.sql":
         "sha256:0af43c5b4629f4e1d54c42183f9fdbb4caf53af2a2ee7d61c752134edc00571e",
       "sqlite/state/V003-restores-up.sql":
-        "sha256:b6184226db042d5dcbef4bda7c050f2d0dbd8949413068cd8bc9c4b33c9b482a",
+        "sha256:bca94e08d4a4a4ec81e80c658db2ac58fb03eb13d4d89e297a9e206cd8205178",
     });
   });
 
