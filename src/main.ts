@@ -108,8 +108,8 @@ async function openContext(state: Process, globals: Globals): Promise<Context> {
   call.signal.addEventListener("abort", () => state.abort.abort(abortError(call.signal.reason)), {
     once: true,
   });
-  state.context = { app: new App(config, io), call, io, globals };
   state.clearProgress = () => progress.clear();
+  state.context = { app: new App(config, io), call, io, globals, clearProgress: state.clearProgress };
   return state.context;
 }
 

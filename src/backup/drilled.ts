@@ -21,6 +21,9 @@ export function notDrilled({ parts }: Metadata, drill: DrillRecord): Metadata["p
   return parts.filter((part) => part.state === "complete" && !isThere(part));
 }
 
+/** An archive of another size tells nothing. */
+const MOST_TIMES = 3;
+
 /** Engines of which a part was only read; roles always are: they belong to a whole server. */
 export function onlyRead({ parts }: DrillRecord): EngineName[] {
   const isRole = (engine: EngineName, name: string) => engine === "postgres" && name === "globals";
@@ -46,7 +49,12 @@ export async function estimateRestore({ path, sidecar }: Archive): Promise<Estim
   const wanted = sidecar.metadata;
   for (const { name, sidecar } of (await listArchives(dirname(path))).reverse()) {
     const drill = sidecar?.drill;
-    if (!drill?.ok || notDrilled(wanted, drill).length > 0 || bytesOf(sidecar!.metadata) === 0) continue;
+    if (
+      !drill?.ok ||
+      notDrilled(wanted, drill).length > 0 ||
+      !isLike(bytesOf(wanted), bytesOf(sidecar!.metadata))
+    )
+      continue;
     return {
       duration_ms: Math.round((drill.duration_ms * bytesOf(wanted)) / bytesOf(sidecar!.metadata)),
       from: name,
@@ -54,6 +62,11 @@ export async function estimateRestore({ path, sidecar }: Archive): Promise<Estim
     };
   }
   return null;
+}
+
+/** What takes its time whatever the size would be multiplied otherwise. */
+function isLike(one: number, other: number): boolean {
+  return one <= MOST_TIMES * other && other <= MOST_TIMES * one && other > 0;
 }
 
 function bytesOf({ files }: Metadata): number {

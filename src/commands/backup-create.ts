@@ -23,6 +23,7 @@ import {
   sqliteFiles,
 } from "./backup-request.ts";
 import type { Context, Result } from "./command.ts";
+import { noteUnfinished } from "./restore-unfinished.ts";
 import { type RetentionOptions, retentionPolicy } from "./retention-options.ts";
 
 type MadeBackup = v.InferOutput<typeof madeBackup>;
@@ -46,6 +47,7 @@ export async function create(
       `${reading}: what is encrypted cannot be read without a key`,
       `leave ${reading} out, or set OPSCTL_BACKUP_IDENTITY_FILE`,
     );
+  await noteUnfinished(context);
   const parts = await partsOf(context, options, engines, destination);
   const isSet = destination.kind === undefined;
   if (isSet) makeFolder(destination.folder);

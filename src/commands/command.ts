@@ -24,6 +24,8 @@ export interface Context {
   call: Call;
   io: Io;
   globals: Globals;
+  /** Takes the progress line away: something is printed, or asked, before the command ends. */
+  clearProgress(): void;
 }
 
 /** What a command answers: one contract object, and how a person reads it. */
@@ -84,6 +86,7 @@ export async function confirm(
   const interactive = context.globals.input && process.stdin.isTTY && process.stderr.isTTY;
   if (!interactive) throw usageError(`${question} needs a confirmation`, hint);
   const { ask } = await import("../output/prompt.ts");
+  context.clearProgress();
   const answer = await ask(`${question}? [y/N] `, context.call.signal);
   if (!/^y(es)?$/i.test(answer.trim()))
     throw new OpsError({ code: "failed", message: "not confirmed; nothing was changed" });

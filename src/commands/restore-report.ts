@@ -54,7 +54,7 @@ export function describe(
     parts: rows,
     files: set.metadata.files.map(({ path, size_bytes, sha256 }) => ({ path, size_bytes, sha256 })),
     warnings: done?.warnings ?? [],
-    notes: notesOf(reported),
+    notes: set.notes,
     duration_ms: durationMs,
   };
 }
@@ -98,21 +98,16 @@ function amounts(expected: Counts, found: Counts = {}): Part["counts"] {
 /** Before it is asked whether to go on. */
 export async function notePlan(io: Io, { set, restore, parts }: Planned): Promise<void> {
   const size = set.metadata.files.reduce((sum, file) => sum + file.size_bytes, 0);
-  io.note(`${restore.name}: ${set.metadata.files.length} files, ${bytes(size)}, every digest is right`);
+  const digests = set.isForeign ? "without digests to compare" : "every digest is right";
+  io.note(`${restore.name}: ${set.metadata.files.length} files, ${bytes(size)}, ${digests}`);
   for (const { record, target, plan } of parts) {
     io.note(`${record.engine} ${record.source} → ${target}: replaces ${plan.overwrites}; ${plan.how}`);
     io.note(`  going back: ${WAYS_BACK[plan.undo]}`);
     for (const note of plan.notes) io.note(`  ${note}`);
   }
-  for (const note of notesOf({ set, restore })) io.note(note);
+  for (const note of set.notes) io.note(note);
   const estimate = await estimateRestore(set.archive);
   if (estimate) io.note(`it takes ${estimateText(estimate)}`);
-}
-
-/** A file may have been renamed, together with its sidecar: what is in it counts. */
-function notesOf({ set: { metadata, notes }, restore }: Pick<Reported, "set" | "restore">): string[] {
-  if (metadata.name === restore.name) return notes;
-  return [`its metadata call it ${metadata.name}, of ${metadata.started_at}`, ...notes];
 }
 
 /** Columns of `restore`: engine, name, target, what it replaced, what it holds (found, or expected in a dry run), outage, result. */

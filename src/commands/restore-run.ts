@@ -17,6 +17,7 @@ import type { RestoreFlags } from "./restore.ts";
 import { describe, describeUndone, notePlan, render, renderUndone } from "./restore-report.ts";
 import { placesOf } from "./restore-targets.ts";
 import { restoreLocks, restoreOptions, restoreTools, workParent } from "./restore-tools.ts";
+import { noteUnfinished } from "./restore-unfinished.ts";
 
 const WAYS = ["rollback", "forget", "resume", "abort"] as const;
 
@@ -41,6 +42,7 @@ export async function restore(context: Context, args: string[], flags: RestoreFl
     const odd =
       only.length > 0 || flags.yes || flags.dryRun || flags.trustArchive || flags.targetDb !== undefined;
     if (odd) throw usageError("which archive?", "name one, or latest; opsctl restore lists them");
+    await noteUnfinished(context);
     return list(context, [], { ...flags, limit: 100, offset: 0 });
   }
   return restoreArchive(context, flags, archive, only);
@@ -107,12 +109,16 @@ async function restoreArchive(
       "say which with --only, for example --only postgres",
     );
   if (flags.fromFile === "") throw usageError("--from-file is empty", "name a file");
+  requireAnswer(context, flags, named ?? flags.fromFile!);
   const archives = archiveFolder(context, flags.dir);
   const options = restoreOptions(context, flags);
   const places = placesOf(context, flags);
   const others = only.filter((engine) => places.only !== undefined && engine !== places.only);
   if (others.length > 0)
-    throw usageError(`--into is a ${places.only}, and --only names ${others.join(", ")}`, "leave --only out");
+    throw usageError(
+      `${flags.into === undefined ? "--target-db" : "--into"} is for ${places.only}, and --only names ${others.join(", ")}`,
+      "leave --only out",
+    );
   const tools = await restoreTools(context, options, places);
   const parent = workParent(context);
   const isDry = flags.dryRun === true;
@@ -154,19 +160,24 @@ async function restoreArchive(
   }
 }
 
+/** @throws OpsError `usage` where nobody can be asked: before the archive is read, which may take its time */
+function requireAnswer({ globals }: Context, { dryRun, yes }: RestoreFlags, what: string): void {
+  const isInteractive = globals.input && process.stdin.isTTY && process.stderr.isTTY;
+  if (dryRun || yes || isInteractive) return;
+  throw usageError(
+    `restoring ${what} replaces live data and needs a confirmation`,
+    "repeat with --yes, or --dry-run to look first",
+  );
+}
+
 /** Shows the plan and asks for the archive's name. */
 async function decide(context: Context, { dryRun, yes }: RestoreFlags, plan: Planned): Promise<boolean> {
-  const { call, io, globals } = context;
+  const { call, io } = context;
+  context.clearProgress();
   await notePlan(io, plan);
   if (dryRun) return false;
   if (yes) return true;
   const { name } = plan.restore;
-  const isInteractive = globals.input && process.stdin.isTTY && process.stderr.isTTY;
-  if (!isInteractive)
-    throw usageError(
-      `restoring ${name} replaces live data and needs a confirmation`,
-      "repeat with --yes, or --dry-run to look first",
-    );
   const { ask } = await import("../output/prompt.ts");
   const answer = await ask(`Type ${name} to replace the live data: `, call.signal);
   if (answer.trim() === name) return true;

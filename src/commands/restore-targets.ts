@@ -13,8 +13,10 @@ import type { RestoreFlags } from "./restore.ts";
 /** Of a PostgreSQL server, what its databases share. */
 const GLOBALS = "globals";
 
+const SCHEMES = { postgres: "postgresql", redis: "redis", neo4j: "bolt" } as const;
+
 export interface Places {
-  /** `--into`: the only engine that is restored. */
+  /** `--into` or `--target-db`: the only engine that is restored. */
   only: EngineName | undefined;
   place(part: StagedPart, set: StagedSet): Pick<PartRecord, "name" | "identity">;
   /** @throws OpsError `usage` for a flag that no part is for, and for parts that would replace each other or what is no data */
@@ -32,11 +34,16 @@ export function placesOf(
 ): Places {
   const { app } = context;
   const into = url === undefined ? undefined : targetOfUrl(app.config, "--into", url);
+  if (into?.engine === "redis" && into.database !== "0")
+    throw usageError(
+      `--into: the whole server is restored, and the URL names its database ${into.database}`,
+      "leave the number out",
+    );
   const targetFor = (engine: EngineName) => (engine === into?.engine ? into : app.restoreTarget(engine));
   if (targetDb === "") throw usageError("--target-db is empty", "name a database");
   const named = new Map(sqlite?.map(assignment));
   return {
-    only: into?.engine,
+    only: into?.engine ?? (targetDb === undefined ? undefined : "postgres"),
     place({ part: { engine, name } }, set) {
       if (engine === "sqlite") {
         const path = named.get(name) ?? sqliteFile(context, name, set);
@@ -82,7 +89,9 @@ export function placesOf(
       if (target?.identity === identity) return target;
       throw usageError(
         `that restore went to ${identity}, and ${target ? `${target.identity} is` : `no ${engine} is`} configured now`,
-        "use the configuration of that restore",
+        engine === "sqlite"
+          ? "use the configuration of that restore"
+          : `repeat it with --into ${SCHEMES[engine]}://${identity.slice(identity.indexOf(":") + 1)}`,
       );
     },
   };

@@ -12,6 +12,7 @@ import { archiveFolder } from "./backup-folder.ts";
 import { type Context, type Run, STRICT } from "./command.ts";
 import { noteLeftover } from "./leftover.ts";
 import { engineProbes } from "./probes.ts";
+import { noteUnfinished } from "./restore-unfinished.ts";
 
 type Stats = v.InferOutput<typeof stats>;
 
@@ -37,6 +38,7 @@ async function show(context: Context) {
     }),
   ]);
   await noteLeftover(context);
+  await noteUnfinished(context);
   const waiting = await stores.journal.counts(call);
   const missing: Degraded[] = engines
     .filter(

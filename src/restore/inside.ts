@@ -55,6 +55,7 @@ async function metadataOrFiles(entries: AsyncGenerator<SetEntry>, name: string) 
     isEmpty = false;
     if (entry.path === METADATA_FILE) {
       const text = await readMetadata(entry.content);
+      if (!isJson(text)) throw new Damaged(METADATA_FILE, "it is no JSON");
       // what names our format is ours, or pretends to be
       if (text.includes(`"${FORMAT}"`)) return { metadata: parseMetadata(text, METADATA_FILE) };
       continue;
@@ -67,6 +68,15 @@ async function metadataOrFiles(entries: AsyncGenerator<SetEntry>, name: string) 
   const more = left.length - MAX_NOTES;
   const notes = [...left.slice(0, MAX_NOTES), ...(more > 0 ? [`and ${more} more files are left out`] : [])];
   return { foreign: { files, notes } };
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @returns why it is left out, or what it is */

@@ -67,10 +67,10 @@ function memoryNotes(
       "raise maxmemory, or restore into a larger server",
     );
   }
-  if (limit > 0 && used > limit * NEARLY && policy !== "noeviction")
-    notes.push(
-      `the restored data fill its maxmemory (${mebibytes(limit)}) nearly: it may evict keys of them (${policy})`,
-    );
+  if (limit > 0 && used > limit * NEARLY) {
+    const outcome = policy === "noeviction" ? "refuse writes" : `evict keys of them (${policy})`;
+    notes.push(`the restored data fill its maxmemory (${mebibytes(limit)}) nearly: it may ${outcome}`);
+  }
   const replicas = Number(info["connected_slaves"] ?? 0);
   if (replicas > 0) notes.push(`its ${replicas} replicas will copy all data anew`);
   return notes;

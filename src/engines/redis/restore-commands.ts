@@ -3,15 +3,17 @@ import { bounded } from "../../bounded.ts";
 import type { Call } from "../../call.ts";
 import type { Limits } from "../../config/targets.ts";
 import { OpsError, toOpsError } from "../../errors.ts";
+import type { Saved } from "../../restore/port.ts";
 import { pipelined, type Reply } from "./backup-replies.ts";
 import { replyError, Wire } from "./backup-wire.ts";
 import type { Command } from "./client.ts";
 import type { RedisConnection } from "./connect.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { RedisRefusal, redisError } from "./errors.ts";
+import { readInfo } from "./info.ts";
 import { Crc64 } from "./rdb-crc64.ts";
 import { type RdbKey, type RdbPiece, readEntries } from "./restore-entries.ts";
-import { freed } from "./restore-settings.ts";
+import { afterwards, freed, isChanged, KEEP_ALL, kept, setSettings, takeBack } from "./restore-settings.ts";
 
 /** What is sent at once: the server works on one batch while the next is made. One value may be larger. */
 const BATCH_BYTES = 256 << 10;
@@ -19,6 +21,8 @@ const BATCH_COMMANDS = 2_000;
 /** What a connection carries at least, bytes/s: a larger batch has more time. */
 const SLOWEST = 1 << 20;
 const VERSION_BYTES = 2;
+/** For giving the policy back, when the memory of the old data is free. */
+const CLEAN_UP_MS = 120_000;
 
 /** A connection that is sent many commands, and waits for each answer no longer than its limits say. */
 class Sender {
@@ -97,15 +101,29 @@ export class CommandsWay {
 
   /**
    * Empties the server, and gives it all keys and functions of the file.
-   * @param save is called before anything changes
+   * @param save writes into the journal what another process needs to take back, before anything changes, and nothing when that is done
+   * @param check the server holds the file
    */
   async load(
     call: Call,
     file: { path: string; size: number },
-    save: () => Promise<void>,
+    save: (saved: Saved) => Promise<void>,
+    check: () => Promise<void>,
   ): Promise<{ outageMs: number }> {
     await this.check(call);
-    await save();
+    const before = await this.#keepAll(call, save);
+    let outageMs: number;
+    try {
+      outageMs = await this.#replace(call, file);
+      await check();
+    } finally {
+      await takeBack(afterwards(call, CLEAN_UP_MS), this.#connection, before);
+    }
+    await save({});
+    return { outageMs };
+  }
+
+  async #replace(call: Call, file: { path: string; size: number }): Promise<number> {
     const startedAt = performance.now();
     await this.#connection.run(call, ["FLUSHALL", "ASYNC"], { writes: true });
     try {
@@ -116,7 +134,31 @@ export class CommandsWay {
     } catch (error) {
       throw partly(error);
     }
-    return { outageMs: Math.round(performance.now() - startedAt) };
+    return Math.round(performance.now() - startedAt);
+  }
+
+  /**
+   * Has the server refuse what does not fit its memory rather than drop what came before, where this user may say so.
+   * @returns what has to be taken back
+   */
+  async #keepAll(call: Call, save: (saved: Saved) => Promise<void>): Promise<Saved> {
+    const { maxmemory = "0", maxmemory_policy: policy = KEEP_ALL } = await readInfo(
+      call,
+      this.#connection,
+      "memory",
+    );
+    const before = maxmemory === "0" || policy === KEEP_ALL ? {} : kept({ "maxmemory-policy": policy });
+    await save(before);
+    if (!isChanged(before)) return before;
+    try {
+      await setSettings(call, this.#connection, { "maxmemory-policy": KEEP_ALL });
+      return before;
+    } catch (error) {
+      if (!(error instanceof RedisRefusal)) throw error;
+      // what is dropped is missed when it is counted
+      await save({});
+      return {};
+    }
   }
 
   /** Removes the keys and functions that the file names, and leaves what others wrote. */

@@ -22,7 +22,9 @@ export async function makeLast(call: Call, commands: Commands): Promise<string[]
     if (info["aof_enabled"] === "1") return await waitForAppendOnlyFile(call, commands, LONGEST_MS);
     const save = (await readSettings(call, commands, ["save"])).get("save");
     if (save === "")
-      return ['the server keeps nothing over a restart (appendonly no, save ""): neither the restored data'];
+      return [
+        'the server keeps nothing over a restart (appendonly no, save ""), and so will the restored data not last',
+      ];
     await snapshot(call, commands, info);
     return [];
   } catch (error) {

@@ -53,20 +53,7 @@ export class PosedMaster {
   static async listen(call: Call, host: string, port: number, offer: Offer): Promise<PosedMaster> {
     const server = createServer();
     const master = new PosedMaster(server, offer, call);
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server.once("error", reject);
-    server.listen({ host, port }, resolve);
-    try {
-      await promise;
-    } catch (error) {
-      throw new OpsError({
-        code: "failed",
-        message: `this program cannot listen on ${host}:${port} for the Redis server (${(error as NodeJS.ErrnoException).code})`,
-        hint: "name an address of this host and a free port: --listen HOST:PORT",
-        engine: "redis",
-        cause: error,
-      });
-    }
+    await listening(server, host, port);
     master.port = (server.address() as { port: number }).port;
     // a server that cannot take a connection tells nobody: the replica does not come
     server.on("error", () => {});
@@ -144,6 +131,32 @@ export class PosedMaster {
       socket.destroy();
     }
   }
+}
+
+async function listening(server: Server, host: string, port: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen({ host, port }, resolve);
+  try {
+    await promise;
+  } catch (error) {
+    throw new OpsError({
+      code: "failed",
+      message: `this program cannot listen on ${host}:${port} for the Redis server (${(error as NodeJS.ErrnoException).code})`,
+      hint: "name an address of this host and a free port: --listen HOST:PORT",
+      engine: "redis",
+      cause: error,
+    });
+  }
+}
+
+/** Whether this program can listen there: for a moment it does. @throws OpsError `failed` */
+export async function tryListening(host: string, port: number): Promise<void> {
+  const server = createServer();
+  await listening(server, host, port);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  await promise;
 }
 
 /** A word that nobody guesses. */

@@ -9,7 +9,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { type Info, parseInfo, readInfo } from "./info.ts";
 import { newSecret, PosedMaster } from "./restore-master.ts";
 import { wayTo } from "./restore-reach.ts";
-import { afterwards, kept, readSettings, setSettings, takeBack } from "./restore-settings.ts";
+import { afterwards, KEEP_ALL, kept, readSettings, setSettings, takeBack } from "./restore-settings.ts";
 
 const POLL_MS = 20;
 /** For the server to come, ms: it tries at once, and once a second. */
@@ -22,13 +22,11 @@ const CLEAN_UP_MS = { failed: 20_000, loaded: 120_000 };
 const OFFSET_GAP = 2 ** 32;
 const REPLID_CHARS = 40;
 const SETTINGS = ["repl-diskless-load", "masterauth", "maxmemory", "maxmemory-policy", "tls-replication"];
-/** The policy that drops no keys. */
-const KEEP_ALL = "noeviction";
 
 /** Why this way is closed, although the server is well: another one may be open. */
 export class NotAsReplica extends OpsError {}
 
-export interface LoadedBy {
+interface LoadedBy {
   outageMs: number;
   /** Reads were answered with the old data meanwhile. */
   served: boolean;

@@ -13,6 +13,8 @@ const POLL_MS = 50;
 const GIVE_UP_MS = 15_000;
 /** For the memory of the data that were replaced to become free. */
 const FREEING_MS = 60_000;
+/** The policy that drops no keys. */
+export const KEEP_ALL = "noeviction";
 
 /** The settings of a server by name. @throws OpsError; RedisRefusal: this user may not read them */
 export async function readSettings(
@@ -39,6 +41,11 @@ export async function readSettings(
 /** What is written into the journal before these settings are changed. */
 export function kept(before: Readonly<Record<string, string>>): Saved {
   return Object.fromEntries(Object.entries(before).map(([name, value]) => [`${WAS}${name}`, value]));
+}
+
+/** Whether a process that died left something to take back. */
+export function isChanged(saved: Saved): boolean {
+  return Object.keys(saved).some((name) => name === "master_port" || name.startsWith(WAS));
 }
 
 /** @throws OpsError; RedisRefusal */

@@ -9,16 +9,17 @@ import type { Origin } from "../engine.ts";
 import { connectRedis, type RedisConnection } from "./connect.ts";
 import { type Endpoint, endpointOf } from "./endpoint.ts";
 import { RedisRefusal } from "./errors.ts";
-import { type Info, readInfo } from "./info.ts";
+import { readInfo } from "./info.ts";
 import { contentsOf, fullNotes, requireDatabases, requireFit, requireMaster } from "./restore-checks.ts";
 import { CommandsWay } from "./restore-commands.ts";
 import { readHead } from "./restore-entries.ts";
 import { examineFile, onlyFile } from "./restore-file.ts";
 import { type Contents, compared, countsOf, expiredKeys, sentence, unexplained } from "./restore-found.ts";
 import { makeLast } from "./restore-lasting.ts";
-import { reachNotes } from "./restore-reach.ts";
-import { checkReplicaWay, type LoadedBy, NotAsReplica, ReplicaWay } from "./restore-replica.ts";
-import { afterwards, takeBack } from "./restore-settings.ts";
+import { tryListening } from "./restore-master.ts";
+import { reachNotes, wayTo } from "./restore-reach.ts";
+import { checkReplicaWay, NotAsReplica, ReplicaWay } from "./restore-replica.ts";
+import { afterwards, isChanged, takeBack } from "./restore-settings.ts";
 
 const AS_REPLICA = "loaded beside the live data as from a master (REPLICAOF), then swapped";
 const BY_COMMANDS = "by RESTORE commands into the emptied server";
@@ -31,7 +32,7 @@ export async function redisRestore(task: RestoreTask, origin: Origin): Promise<R
 
 /**
  * `saved`: `phase` is `prepared`, `loading` or `done`; `touched` whether a load began that was not undone; `contents` what the file holds, as JSON;
- * while it loads as a replica also whom it was told as its master, and the settings of before.
+ * while it loads also the settings of before and, as a replica, whom it was told as its master; afterwards `missing`, what it did not hold then.
  */
 class RedisRestore implements RestorePart {
   readonly engine = "redis";
@@ -45,6 +46,8 @@ class RedisRestore implements RestorePart {
   #saved: Saved;
   /** Whether nothing was there when it was planned, so that nothing of it is kept; undefined: another process planned it. */
   #wasEmpty: boolean | undefined;
+  /** What the server did not hold right after the load, in words. */
+  #missing = "";
 
   constructor(task: RestoreTask, { target, limits }: Origin) {
     // all databases are restored: none is selected, which would need a right
@@ -71,6 +74,7 @@ class RedisRestore implements RestorePart {
     const notes = requireFit(this.#connection.at, info, await readHead(file.local), file.size_bytes);
     await requireDatabases(call, this.#connection, this.#task.expected.breakdown);
     const closed = await this.#closed(call);
+    if (closed === null) await this.#requireListening(call);
     const { isEmpty, words } = contentsOf(info);
     this.#wasEmpty = isEmpty;
     return {
@@ -94,6 +98,7 @@ class RedisRestore implements RestorePart {
   async prepare(call: Call): Promise<void> {
     await this.#undoHalf(call);
     const file = onlyFile(this.#task.files);
+    if ((await this.#closed(call)) === null) await this.#requireListening(call);
     const contents = await examineFile(call, file, this.#task);
     await requireDatabases(call, this.#connection, contents.breakdown, contents.highest);
     // what was staged may be gone when what it brought is removed again
@@ -112,14 +117,14 @@ class RedisRestore implements RestorePart {
     if (this.#saved["phase"] === "done") return this.#swapped([]);
     await this.#undoHalf(call);
     await this.#requireAsBefore(call);
-    const { how, outage_ms, isExact } = await this.#load(call);
+    const { how, outage_ms } = await this.#load(call);
     // all of it is there: what fails from here on does not make it half
     await this.#save(afterwards(call, SAVE_MS), {
       ...this.#facts,
       phase: "done",
       how,
       outage_ms,
-      exact: isExact,
+      missing: this.#missing,
     });
     return this.#swapped([
       ...(await makeLast(call, this.#connection)),
@@ -128,29 +133,28 @@ class RedisRestore implements RestorePart {
   }
 
   async verify(call: Call): Promise<Found> {
-    const info = await readInfo(call, this.#connection, "default");
-    const found = countsOf(info);
-    const differences = compared(found, this.#contents);
-    if (differences.length === 0) return { ...found, problems: [], notes: [] };
-    const rest = unexplained(differences, await expiredKeys(call, this.#copy));
+    const { found, differences, rest } = await this.#compared(call);
     const notes =
       rest.length < differences.length ? ["keys that expired meanwhile are not there any more"] : [];
+    const { missing } = this.#saved;
+    // whatever others wrote since
+    if (typeof missing === "string" && missing !== "")
+      return { ...found, problems: [`right after the load: ${missing}`], notes };
     if (rest.length === 0) return { ...found, problems: [], notes };
-    // it was counted when nobody could write
-    if (this.#saved["exact"] === true)
-      return {
-        ...found,
-        problems: [],
-        notes: [
-          ...notes,
-          `the server held exactly what the file holds, and others wrote since: ${rest.map(sentence).join("; ")}`,
-        ],
-      };
-    return { ...found, problems: rest.map(sentence), notes };
+    const told = rest.map(sentence);
+    if (missing === undefined) return { ...found, problems: told, notes };
+    notes.push(
+      `the server held exactly what the file holds, and others wrote since: ${told.join("; ")}`,
+    );
+    return { ...found, problems: [], notes };
   }
 
   async requireWayBack(call: Call): Promise<void> {
-    await this.#connection.run(call, ["PING"]);
+    await readInfo(call, this.#connection, "server").catch((error: unknown) => {
+      // it gives up a load whose sender is gone: `rollback` waits for that
+      const isLoading = error instanceof RedisRefusal && error.reply === "LOADING";
+      if (!isLoading || !isChanged(this.#saved)) throw error;
+    });
     if (this.isTouched && this.#saved["empty"] === true) this.#requireCopy();
   }
 
@@ -217,7 +221,7 @@ class RedisRestore implements RestorePart {
 
   /** Takes back what a process that died in a load left. */
   async #undoHalf(call: Call): Promise<void> {
-    if (this.#saved["master_port"] === undefined) return;
+    if (!isChanged(this.#saved)) return;
     await takeBack(call, this.#connection, this.#saved);
     await this.#save(call, { ...this.#facts, phase: "loading" });
   }
@@ -241,6 +245,28 @@ class RedisRestore implements RestorePart {
     });
   }
 
+  /** What the server holds against the file; `rest` is what the expiry of keys does not explain. */
+  async #compared(call: Call) {
+    const found = countsOf(await readInfo(call, this.#connection, "default"));
+    const differences = compared(found, this.#contents);
+    const rest =
+      differences.length === 0 ? [] : unexplained(differences, await expiredKeys(call, this.#copy));
+    return { found, differences, rest };
+  }
+
+  /** Counts at once what was loaded: later others have written. */
+  async #count(call: Call): Promise<void> {
+    const { rest } = await this.#compared(call);
+    this.#missing = rest.map(sentence).join("; ");
+  }
+
+  /** @throws OpsError `failed` when the server could not be told where to come to */
+  async #requireListening(call: Call): Promise<void> {
+    const { listen } = this.#task.options.redis;
+    const { bind, port } = await wayTo(call, this.#endpoint, this.#limits, this.#connection, listen);
+    await tryListening(bind, port);
+  }
+
   /** Why it has to be by commands, for a sentence: empty when that is what was asked for; null: it can be a replica. */
   async #closed(call: Call): Promise<string | null> {
     const { method } = this.#task.options.redis;
@@ -254,7 +280,7 @@ class RedisRestore implements RestorePart {
     }
   }
 
-  async #load(call: Call): Promise<{ how: string; outage_ms: number; isExact: boolean }> {
+  async #load(call: Call): Promise<{ how: string; outage_ms: number }> {
     const path = this.#copy;
     const file = { path, size: (await stat(path)).size };
     let closed = await this.#closed(call);
@@ -266,10 +292,10 @@ class RedisRestore implements RestorePart {
         closed = `, because ${error.message}`;
       }
     }
-    const { outageMs } = await this.#commands.load(call, file, () =>
-      this.#save(call, { ...this.#facts, phase: "loading" }),
+    const { outageMs } = await this.#commands.load(call, file, this.#saveLoading(call), () =>
+      this.#count(call),
     );
-    return { how: `${BY_COMMANDS}${closed}`, outage_ms: outageMs, isExact: false };
+    return { how: `${BY_COMMANDS}${closed}`, outage_ms: outageMs };
   }
 
   async #loadAsReplica(call: Call, file: { path: string; size: number }) {
@@ -279,16 +305,15 @@ class RedisRestore implements RestorePart {
       this.#limits,
       this.#task.options.redis.listen,
     );
-    let isExact = false;
-    const save = (saved: Saved) =>
-      this.#save(afterwards(call, SAVE_MS), { ...this.#facts, phase: "loading", ...saved });
-    const check = async () => {
-      const info: Info = await readInfo(call, this.#connection, "default");
-      isExact = compared(countsOf(info), this.#contents).length === 0;
-    };
-    const loaded: LoadedBy = await way.load(call, file, save, check);
+    const loaded = await way.load(call, file, this.#saveLoading(call), () => this.#count(call));
     const how = loaded.served ? `${AS_REPLICA}; reads were answered meanwhile` : AS_REPLICA;
-    return { how, outage_ms: loaded.outageMs, isExact };
+    return { how, outage_ms: loaded.outageMs };
+  }
+
+  /** Also when the call is over: what was changed has to be known. */
+  #saveLoading(call: Call) {
+    return (saved: Saved) =>
+      this.#save(afterwards(call, SAVE_MS), { ...this.#facts, phase: "loading", ...saved });
   }
 }
 

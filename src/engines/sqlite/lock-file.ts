@@ -65,7 +65,7 @@ function lockedError(path: string): OpsError {
     code: "locked",
     message: `another run works here: ${holder ? `process ${holder.pid} (${holder.who}, since ${holder.since})` : "a process"} holds the lock ${path}`,
     hint: holder
-      ? `wait for it, or end it when it hangs: kill -9 ${holder.pid} on ${holder.who.split("@").at(-1)}; the next run removes what it leaves`
+      ? `wait for it, or end it when it hangs: kill -9 ${holder.pid} on ${holder.who.split("@").at(-1)}; the next run removes what it leaves (of a restore: opsctl restore --resume or --abort)`
       : "run the command again",
   });
 }

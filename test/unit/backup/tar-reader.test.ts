@@ -14,6 +14,20 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+/** A record of an extended header. */
+function pax(keyword: string, value: string | Buffer, length?: number): Buffer {
+  const rest = Buffer.concat([Buffer.from(` ${keyword}=`), Buffer.from(value), Buffer.from("\n")]);
+  let total = rest.length;
+  while (total !== rest.length + `${total}`.length) total = rest.length + `${total}`.length;
+  return Buffer.concat([Buffer.from(`${length ?? total}`), rest]);
+}
+
+const extended = (type: "x" | "g" | "L" | "K", ...content: Buffer[]): RawEntry => ({
+  path: "./PaxHeaders/a",
+  type,
+  content: Buffer.concat(content),
+});
+
 async function* slices(bytes: Buffer, size = 700) {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
@@ -30,7 +44,7 @@ async function read(bytes: Buffer, guard?: SetGuard): Promise<Record<string, str
 }
 
 describe("readTar", () => {
-  it.each(["ustar", "gnu", "v7"])(
+  it.each(["ustar", "gnu", "posix", "v7"])(
     "reads what GNU tar writes as %s, or says that it is no ustar",
     async (format) => {
       const set = join(folder, format);
@@ -56,6 +70,43 @@ describe("readTar", () => {
     writeFileSync(join(set, long, "e".repeat(90)), "deep");
     const tar = execFileSync("tar", ["-c", "--format=ustar", "-C", set, long]);
     expect(await read(tar)).toMatchObject({ [`${long}/${"e".repeat(90)}`]: "deep" });
+  });
+
+  it.each(["posix", "gnu"])("reads names that no header has room for, as %s", async (format) => {
+    const set = join(folder, `names-${format}`);
+    // cut off in the middle of a letter
+    const long = ["N", "ü".repeat(70), "d".repeat(90), "e".repeat(90)];
+    mkdirSync(join(set, ...long), { recursive: true });
+    writeFileSync(join(set, ...long, "größe"), "deep");
+    const tar = execFileSync("tar", ["-c", `--format=${format}`, "-C", set, "N"]);
+    expect(await read(tar)).toMatchObject({
+      [`${long.join("/")}/`]: "folder",
+      [`${long.join("/")}/größe`]: "deep",
+    });
+  });
+
+  it("passes over what a pax header says besides, bytes that are no text among it", async () => {
+    const records = [
+      pax("mtime", "1700000000.5"),
+      pax("SCHILY.xattr.user.x", Buffer.from([0xff, 10, 61, 0])),
+      pax("uname", "ann"),
+    ];
+    const tar = rawTar([
+      { path: "pax_global_header", type: "g", content: pax("comment", "0123abc") },
+      extended("x", ...records),
+      { path: "N/a", content: Buffer.from("alpha") },
+      { path: "N/b", content: Buffer.from("beta") },
+    ]);
+    expect(await read(tar)).toEqual({ "N/a": "alpha", "N/b": "beta" });
+  });
+
+  it("takes a size beside the header where that has no room for it", async () => {
+    const size = 2 ** 33;
+    const tar = rawTar([
+      extended("x", pax("size", `${size}`)),
+      { path: "N/a", content: Buffer.from("alpha") },
+    ]);
+    await expect(read(tar)).rejects.toThrow(/^N\/a: it ends after \d+ of 8589934592 bytes/);
   });
 
   it("reads a size in base 256", async () => {
@@ -122,16 +173,6 @@ describe("SetGuard", () => {
     },
     { what: "a device", entries: [file("N/a", { type: "3" })], message: /^a: it is a device/ },
     { what: "a pipe", entries: [file("N/a", { type: "6" })], message: /^a: it is a pipe/ },
-    {
-      what: "an extended header",
-      entries: [file("N/a", { type: "x" })],
-      message: /^a: it is an entry of an unknown kind/,
-    },
-    {
-      what: "a GNU long name",
-      entries: [file("N/a", { type: "L" })],
-      message: /^a: it is an entry of an unknown kind/,
-    },
     { what: "an absolute path", entries: [file("/N/a")], message: /unsafe path "\/N\/a"/ },
     { what: "a path that leads out", entries: [file("N/../../a")], message: /unsafe path/ },
     { what: "a path of two dots", entries: [file("..")], message: /unsafe path/ },
@@ -151,6 +192,196 @@ describe("SetGuard", () => {
       what: "a file too large",
       entries: [file("N/a", { size: 70_000_000 })],
       message: /67108864 are possible/,
+    },
+  ])("refuses $what", async ({ entries, message }) => {
+    await expect(read(rawTar(entries), new SetGuard("x.tar", 1000, undefined))).rejects.toThrow(message);
+  });
+
+  const a = file("N/a", { content: Buffer.from("alpha") });
+  const named = (path: string | Buffer) => extended("x", pax("path", path));
+  const long = (name: string) => extended("L", Buffer.from(name));
+  it.each([
+    {
+      what: "a pax path that leads out",
+      entries: [named("N/../../out"), a],
+      message: /unsafe path "N\/\.\.\/\.\.\/out"/,
+    },
+    { what: "an absolute pax path", entries: [named("/etc/cron.d/x"), a], message: /unsafe path "\/etc/ },
+    { what: "a NUL in a pax path", entries: [named("N/a\0b"), a], message: /unsafe path "N\/a\\u0000b"/ },
+    {
+      what: "a pax path into another folder",
+      entries: [a, named("M/a"), a],
+      message: /^M\/a: it is outside/,
+    },
+    {
+      what: "a pax path of another file",
+      entries: [a, named("N/a"), file("N/b")],
+      message: /^a: it is in the archive twice/,
+    },
+    { what: "an empty pax path", entries: [named(""), a], message: /path is empty/ },
+    {
+      what: "a pax path that is not UTF-8",
+      entries: [named(Buffer.from([0x4e, 0x2f, 0xff])), a],
+      message: /not UTF-8/,
+    },
+    {
+      what: "a keyword twice",
+      entries: [extended("x", pax("path", "N/b"), pax("path", "N/c")), a],
+      message: /says "path" twice/,
+    },
+    {
+      what: "a record that says it is longer",
+      entries: [extended("x", pax("path", "N/b", 99)), a],
+      message: /length that cannot be/,
+    },
+    {
+      what: "a record that says it is shorter",
+      entries: [extended("x", pax("path", "N/bbbb", 10)), a],
+      message: /length that cannot be/,
+    },
+    {
+      what: "a record of no length",
+      entries: [extended("x", pax("path", "N/b", 0)), a],
+      message: /length that cannot be/,
+    },
+    {
+      what: "a record of a negative length",
+      entries: [extended("x", pax("path", "N/b", -13)), a],
+      message: /length that cannot be/,
+    },
+    {
+      what: "a record without a keyword",
+      entries: [extended("x", pax("", "N/b")), a],
+      message: /length that cannot be/,
+    },
+    {
+      what: "a record that is none",
+      entries: [extended("x", Buffer.alloc(9, "9")), a],
+      message: /length that cannot be/,
+    },
+    {
+      what: "another size than the header's",
+      entries: [extended("x", pax("size", "3")), a],
+      message: /have two sizes/,
+    },
+    {
+      what: "a size of a folder",
+      entries: [extended("x", pax("size", "8589934592")), file("N/", { type: "5" })],
+      message: /size that cannot be/,
+    },
+    {
+      what: "a size that is no number",
+      entries: [extended("x", pax("size", "-5")), a],
+      message: /size that cannot be/,
+    },
+    {
+      what: "a size that no number has",
+      entries: [extended("x", pax("size", "9".repeat(16))), a],
+      message: /size that cannot be/,
+    },
+    {
+      what: "a size beyond what is possible",
+      entries: [extended("x", pax("size", "8589934592")), a],
+      message: /67108864 are possible/,
+    },
+    {
+      what: "a link's target in a pax header",
+      entries: [extended("x", pax("linkpath", "/etc/passwd")), a],
+      message: /a link/,
+    },
+    {
+      what: "a sparse file in a pax header",
+      entries: [extended("x", pax("GNU.sparse.name", "N/a")), a],
+      message: /sparse/,
+    },
+    {
+      what: "two headers for one entry",
+      entries: [named("N/b"), named("N/c"), a],
+      message: /follows another entry's/,
+    },
+    {
+      what: "two kinds of headers for one entry",
+      entries: [long("N/b\0"), named("N/c"), a],
+      message: /follows another entry's/,
+    },
+    { what: "a header of no entry", entries: [a, named("N/b")], message: /no entry follows/ },
+    {
+      what: "a header that renames a link",
+      entries: [named("N/b"), file("N/a", { type: "2", link: "/etc" })],
+      message: /^b: it is a symbolic link/,
+    },
+    {
+      what: "a name for all entries",
+      entries: [extended("g", pax("path", "N/b")), a],
+      message: /sets their path/,
+    },
+    {
+      what: "a size for all entries",
+      entries: [extended("g", pax("size", "5")), a],
+      message: /sets their size/,
+    },
+    {
+      what: "a header for all, later",
+      entries: [a, extended("g", pax("comment", "x"))],
+      message: /follows another entry's/,
+    },
+    {
+      what: "a header that is too large",
+      entries: [extended("x", pax("comment", "x".repeat(70_000))), a],
+      message: /more than 65536 bytes/,
+    },
+    {
+      what: "a header of 8 GiB",
+      entries: [file("x", { type: "x", size: 0o77777777777 })],
+      message: /more than 65536 bytes/,
+    },
+    { what: "a long name that leads out", entries: [long("N/../a\0"), a], message: /unsafe path/ },
+    { what: "a long name without an end", entries: [long("N/b"), a], message: /does not end/ },
+    {
+      what: "a long name with something after it",
+      entries: [long("N/b\0/../c"), a],
+      message: /does not end/,
+    },
+    {
+      what: "a long target of a link",
+      entries: [extended("K", Buffer.from("/etc\0")), a],
+      message: /a long target|unsafe path/,
+    },
+  ])("refuses $what", async ({ entries, message }) => {
+    await expect(read(rawTar(entries), new SetGuard("x.tar", 1000, undefined))).rejects.toThrow(message);
+  });
+
+  it.each([
+    { flags: ["-C", "S", "."] },
+    { flags: ["./S"] },
+    { flags: ["S"] },
+    { flags: ["--format=posix", "-C", "S", "."] },
+    { flags: ["--format=posix", "./S"] },
+  ])("finds the same files in what tar -c $flags makes", async ({ flags }) => {
+    mkdirSync(join(folder, "S", "sub"), { recursive: true });
+    for (const path of ["a", "sub/b"]) writeFileSync(join(folder, "S", path), path);
+    const tar = execFileSync("tar", ["-c", ...flags], { cwd: folder });
+    const found = await read(tar, new SetGuard("x.tar", 1000, undefined));
+    expect(found).toEqual({ "": "folder", sub: "folder", a: "a", "sub/b": "sub/b" });
+  });
+
+  const dot = file("./", { type: "5" });
+  it.each([
+    { what: "a dot within a dot", entries: [dot, file("././a")], message: /unsafe path "\.\/\.\/a"/ },
+    { what: "a path out of a dot", entries: [dot, file("./../a")], message: /unsafe path "\.\/\.\.\/a"/ },
+    { what: "an absolute path after a dot", entries: [dot, file(".//etc/a")], message: /unsafe path/ },
+    {
+      what: "a file beside the dot",
+      entries: [dot, file("a")],
+      message: /^a: it is outside of the set's folder \.\//,
+    },
+    { what: "the dot twice", entries: [dot, dot], message: /unsafe path "\.\/"/ },
+    { what: "the dot after a folder", entries: [file("./N/a"), dot], message: /unsafe path "\.\/"/ },
+    { what: "a file that is the dot", entries: [file(".")], message: /unsafe path "\."/ },
+    {
+      what: "a file with a dot before it and without",
+      entries: [file("./N/a"), file("N/a")],
+      message: /^a: it is in the archive twice/,
     },
   ])("refuses $what", async ({ entries, message }) => {
     await expect(read(rawTar(entries), new SetGuard("x.tar", 1000, undefined))).rejects.toThrow(message);

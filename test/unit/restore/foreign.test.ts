@@ -175,6 +175,21 @@ describe("the archive of a guide", () => {
     expect(staged.parts.find(({ part }) => part.engine === "postgres")!.part.server_version).toBe("17.2");
   });
 
+  it.each([
+    { flags: ["--format=posix", NAME] },
+    { flags: ["--format=posix", `./${NAME}`] },
+    { flags: ["--format=posix", "-C", NAME, "."] },
+    { flags: ["-C", NAME, "."] },
+  ])("is the same when it was packed with $flags", async ({ flags }) => {
+    const path = guideArchive(GUIDE);
+    execFileSync("tar", ["-czf", path, ...flags], { cwd: folder });
+    const { parts } = await stage(folder, path);
+    const files = parts.flatMap(({ files }) => files);
+    expect(files).toHaveLength(4);
+    for (const { path, local } of files)
+      expect(readFileSync(local).equals(GUIDE[path as keyof typeof GUIDE])).toBe(true);
+  });
+
   it("is refused without trust, and nothing is written", async () => {
     const path = guideArchive(GUIDE);
     await expect(stage(folder, path, { trust: false })).rejects.toMatchObject({

@@ -105,16 +105,29 @@ describe("entries", () => {
     { what: "a sparse file", entries: replaced({ type: "S" }), message: /unknown kind/ },
     {
       what: "a pax header that renames what follows",
-      entries: added({ path: `${NAME}/pax`, type: "x", content: Buffer.from("18 path=/etc/cron\n") }),
-      message: /pax: it is an entry of an unknown kind/,
+      entries: entriesFor(PARTS).flatMap((entry) =>
+        entry.path === TARGET
+          ? [{ path: "x", type: "x", content: Buffer.from("18 path=/etc/cron\n") }, entry]
+          : [entry],
+      ),
+      message: /unsafe path "\/etc\/cron"/,
+    },
+    {
+      what: "a pax header that gives a file another place in the set",
+      entries: entriesFor(PARTS).flatMap((entry) =>
+        entry.path === TARGET
+          ? [{ path: "x", type: "x", content: Buffer.from(`36 path=${NAME}/sqlite/b.db\n`) }, entry]
+          : [entry],
+      ),
+      message: /sqlite\/b\.db: the metadata does not name it/,
     },
     {
       what: "a pax header for all that follows",
       entries: [
-        { path: "pax_global_header", type: "g", content: Buffer.from("15 size=1024\n\n") },
+        { path: "pax_global_header", type: "g", content: Buffer.from("13 size=1024\n") },
         ...entriesFor(PARTS),
       ],
-      message: /it is outside of the set's folder|unknown kind/,
+      message: /a header for all entries sets their size/,
     },
     {
       what: "a file twice",
