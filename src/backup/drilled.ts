@@ -14,6 +14,30 @@ export function lastDrilled(archives: readonly Archive[]): Archive | undefined {
   return archives.findLast((archive) => isDrilled(archive) && archive.container !== "file");
 }
 
+type DrilledPart = DrillRecord["parts"][number];
+
+/**
+ * What is known after a drill that may have looked at some parts only: of the others, what an earlier one found. Its time is that of a drill of
+ * all of them, which are restored side by side.
+ * @param earlier of the same archive
+ */
+export function joinedDrill(earlier: DrillRecord | undefined, drill: DrillRecord): DrillRecord {
+  const isNew = (part: DrilledPart) =>
+    drill.parts.some(({ engine, name }) => engine === part.engine && name === part.name);
+  const kept = (earlier?.parts ?? [])
+    .filter((part) => !isNew(part))
+    .map((part) => ({ ...part, at: part.at ?? earlier!.at }));
+  const parts = [...kept, ...drill.parts];
+  const longest = (some: readonly DrilledPart[]) =>
+    Math.max(0, ...some.map(({ duration_ms }) => duration_ms));
+  return {
+    ...drill,
+    ok: parts.every(({ ok }) => ok),
+    duration_ms: drill.duration_ms - longest(drill.parts) + longest(parts),
+    parts,
+  };
+}
+
 /** Parts that are whole and that a drill left out. */
 export function notDrilled({ parts }: Metadata, drill: DrillRecord): Metadata["parts"] {
   const isThere = (part: Metadata["parts"][number]) =>

@@ -92,18 +92,20 @@ export const verifiedSchema = v.object({
 export type Verified = v.InferOutput<typeof verifiedSchema>;
 
 export const drillSchema = v.object({
-  /** When it ended. */
+  /** When the last one ended. */
   at: time,
   /** No part is damaged. */
   ok: v.boolean(),
-  /** With taking the archive apart. */
+  /** Of all these parts side by side, with taking the archive apart. */
   duration_ms: milliseconds,
   opsctl_version: text,
-  /** Those that were drilled. */
+  /** Those that were drilled, each as its last drill found it. */
   parts: v.array(
     v.object({
       engine,
       name: text,
+      /** When that was; absent: `at` of them all. */
+      at: v.optional(time),
       /** False: its files were read to their end, and no server loaded them. */
       loaded: v.boolean(),
       ok: v.boolean(),
@@ -133,7 +135,7 @@ const sidecarSchema = v.object({
   verified: v.nullable(verifiedSchema),
   /** The last look at it that found damage, and how close it was; null: none, or a later one of that level found none. */
   damaged: v.nullable(v.object({ at: time, level: v.picklist(LEVELS), message: text })),
-  /** The last drill that came to a verdict, of all of it or of some parts; absent: there was none. */
+  /** What drills found, of all of it or of some parts; absent: none came to a verdict. */
   drill: v.optional(drillSchema),
   metadata: metadataSchema,
 });

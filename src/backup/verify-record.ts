@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import type { Call } from "../call.ts";
 import { TOOL_VERSION } from "../package.ts";
 import { type Archive, readArchive, writeSidecar } from "./archives.ts";
+import { joinedDrill } from "./drilled.ts";
 import {
   type DrillRecord,
   FORMAT,
@@ -24,6 +25,9 @@ export interface Whole {
   size_bytes: number;
 }
 
+/** The sidecar as it was written; undefined: nothing was. */
+export type Recorded = Sidecar | undefined;
+
 /**
  * Records the level, when no higher one is recorded. An archive without a sidecar gets one, from the level on at which every byte was looked at.
  * @param level undefined: not all of it was looked at, and only the drill is recorded
@@ -34,28 +38,32 @@ export async function recordVerified(
   level: Level | undefined,
   whole: Whole,
   drill?: DrillRecord,
-): Promise<void> {
+): Promise<Recorded> {
   const known = await current(archive);
-  if (known === undefined) return;
-  const drilled = drill === undefined ? {} : { drill };
+  if (known === undefined) return undefined;
+  const drilled = drillOf(known, drill);
   const { metadata, sha256, size_bytes } = whole;
   if (known === null) {
-    if (sha256 === undefined || level === undefined || level === "structure") return;
+    if (sha256 === undefined || level === undefined || level === "structure") return undefined;
     const { container, encrypted, path } = archive;
-    await write(call, archive, {
+    return write(call, archive, {
       ...({ format: FORMAT, format_version: FORMAT_VERSION, file: basename(path) } as const),
       ...{ container, encrypted, size_bytes, sha256, signature: null },
       ...{ verified: verifiedNow(level), damaged: null, ...drilled, metadata },
     });
-    return;
   }
   // a look at the names says nothing about bytes that another look found damaged, nor one at the bytes about what they mean
   const isDoubted = known.damaged !== null && (level === undefined || isBelow(level, known.damaged.level));
   const isLower = level === undefined || (known.verified !== null && isBelow(level, known.verified.level));
   if (!isDoubted && !(isLower && known.damaged === null)) {
     const verified = isLower ? known.verified : verifiedNow(level);
-    await write(call, archive, { ...known, verified, damaged: null, ...drilled });
-  } else if (drill !== undefined) await write(call, archive, { ...known, drill });
+    return write(call, archive, { ...known, verified, damaged: null, ...drilled });
+  }
+  return drill === undefined ? undefined : write(call, archive, { ...known, ...drilled });
+}
+
+function drillOf(known: Sidecar | null, drill: DrillRecord | undefined): Pick<Sidecar, "drill"> {
+  return drill === undefined ? {} : { drill: joinedDrill(known?.drill, drill) };
 }
 
 function verifiedNow(level: Level): Verified {
@@ -73,11 +81,11 @@ export async function recordDamage(
   level: Level,
   { path, message }: Problem,
   drill?: DrillRecord,
-): Promise<void> {
+): Promise<Recorded> {
   const known = await current(archive);
-  if (!known) return;
+  if (!known) return undefined;
   const damaged = { at: new Date().toISOString(), level, message: `${path}: ${message}` };
-  await write(call, archive, { ...known, damaged, ...(drill === undefined ? {} : { drill }) });
+  return write(call, archive, { ...known, damaged, ...drillOf(known, drill) });
 }
 
 /**
@@ -91,14 +99,16 @@ async function current(archive: Archive): Promise<Sidecar | null | undefined> {
 }
 
 /** An archive on a medium that cannot be written to is no worse for it. */
-async function write(call: Call, archive: Archive, sidecar: Sidecar): Promise<void> {
+async function write(call: Call, archive: Archive, sidecar: Sidecar): Promise<Recorded> {
   try {
     await writeSidecar(archive.path, sidecar);
+    return sidecar;
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? String(error);
     call.log("WARNING", "the result cannot be recorded beside the archive", {
       archive: archive.path,
       reason,
     });
+    return undefined;
   }
 }

@@ -73,10 +73,10 @@ async function drill(context: Context, [name]: string[], options: DrillOptions) 
 function describe(
   dir: string,
   { name, path, container, encrypted, size_bytes }: Archive,
-  { parts, record, ...drilled }: Drill,
+  { parts, ...drilled }: Drill,
 ): Drilled {
   const shared = { dir, name, path, container, encrypted, size_bytes };
-  return { ...shared, ...drilled, parts: parts.map(partRow), recorded: record !== null };
+  return { ...shared, ...drilled, parts: parts.map(partRow) };
 }
 
 function partRow({ engine, name, drilled, problems, compared, error, duration_ms }: PartOutcome): Part {

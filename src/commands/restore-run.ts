@@ -109,7 +109,6 @@ async function restoreArchive(
       "say which with --only, for example --only postgres",
     );
   if (flags.fromFile === "") throw usageError("--from-file is empty", "name a file");
-  requireAnswer(context, flags, named ?? flags.fromFile!);
   const archives = archiveFolder(context, flags.dir);
   const options = restoreOptions(context, flags);
   const places = placesOf(context, flags);
@@ -137,6 +136,7 @@ async function restoreArchive(
       engines: places.only ? [places.only] : only.length === 0 ? undefined : only,
     };
     const stage = await stagingOf(context, flags, source, archives);
+    requireAnswer(context, flags, named ?? flags.fromFile!);
     const { planned, restored } = await restoreSet(call, tools, {
       stage,
       place: places.place,

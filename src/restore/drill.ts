@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import type { Archive } from "../backup/archives.ts";
 import type { DrillRecord, Level } from "../backup/metadata.ts";
 import type { FileKind } from "../backup/port.ts";
-import { recordDamage, recordVerified } from "../backup/verify-record.ts";
+import { type Recorded, recordDamage, recordVerified } from "../backup/verify-record.ts";
 import type { Problem } from "../backup/verify-set.ts";
 import { type Call, throwIfAborted } from "../call.ts";
 import { type EngineName, OpsError, toOpsError } from "../errors.ts";
@@ -52,8 +52,8 @@ export interface Drill {
   trusted: StagedSet["trusted"] | null;
   parts: PartOutcome[];
   notes: string[];
-  /** Beside the archive; null: there was no verdict. */
-  record: DrillRecord | null;
+  /** What came out stands beside the archive: a verdict on a part, or that the whole is damaged. */
+  recorded: boolean;
   /** Of it, reading and comparing the archive. */
   stage_ms: number;
   duration_ms: number;
@@ -84,7 +84,7 @@ export async function drillArchive(
     else Object.assign(drill, judge(staged, await drillParts(call, staged, work.folder, tools)));
     throwIfAborted(call);
     const ended: Drill = { ...drill, duration_ms: elapsed(startedAt) };
-    return { ...ended, record: await record(call, archive, staged, ended) };
+    return { ...ended, recorded: (await record(call, archive, staged, ended)) !== undefined };
   } finally {
     await work.remove();
   }
@@ -99,7 +99,7 @@ const NOTHING: Omit<Drill, "stage_ms" | "duration_ms"> = {
   trusted: null,
   parts: [],
   notes: [],
-  record: null,
+  recorded: false,
 };
 
 /** The set, or what is wrong with it. */
@@ -210,40 +210,39 @@ async function record(
   archive: Archive,
   staged: StagedSet | OpsError,
   drill: Drill,
-): Promise<DrillRecord | null> {
-  if (staged instanceof OpsError) {
-    // not one byte was restored: what was compared are digests
-    await recordDamage(call, archive, "checksums", drill.problems[0]!);
-    return null;
-  }
+): Promise<Recorded> {
+  // not one byte was restored: what was compared are digests
+  if (staged instanceof OpsError) return recordDamage(call, archive, "checksums", drill.problems[0]!);
   const damaged = drill.parts.find(({ problems }) => problems.length > 0);
-  if (staged.isForeign || (!drill.ok && damaged === undefined)) return null;
+  if (staged.isForeign || (!drill.ok && damaged === undefined)) return undefined;
   const { metadata, sha256 } = staged;
   const made = recordOf(drill);
   if (damaged) {
     const { engine, name, problems } = damaged;
-    await recordDamage(call, archive, "drill", { path: `${engine} ${name}`, message: problems[0]! }, made);
-  } else {
-    const { level } = drill;
-    const size_bytes = archive.sidecar?.size_bytes ?? archive.size_bytes;
-    await recordVerified(call, archive, level ?? undefined, { metadata, sha256, size_bytes }, made);
+    const problem = { path: `${engine} ${name}`, message: problems[0]! };
+    return recordDamage(call, archive, "drill", problem, made);
   }
-  return made;
+  const size_bytes = archive.sidecar?.size_bytes ?? archive.size_bytes;
+  return recordVerified(call, archive, drill.level ?? undefined, { metadata, sha256, size_bytes }, made);
 }
 
+/** A part without a verdict is none that was drilled: what an earlier drill found of it still holds. */
 function recordOf({ parts, duration_ms }: Drill): DrillRecord {
+  const at = new Date().toISOString();
+  const judged = parts.filter(({ error }) => error === null);
   return {
-    at: new Date().toISOString(),
-    ok: parts.every(({ problems }) => problems.length === 0),
+    at,
+    ok: judged.every(({ problems }) => problems.length === 0),
     duration_ms,
     opsctl_version: TOOL_VERSION,
-    parts: parts.map(({ engine, name, drilled, problems, error, duration_ms }) => ({
+    parts: judged.map(({ engine, name, drilled, problems, duration_ms }) => ({
       engine,
       name,
+      at,
       loaded: drilled?.loaded ?? false,
-      ok: problems.length === 0 && error === null,
+      ok: problems.length === 0,
       duration_ms,
-      message: problems[0] ?? error?.message ?? null,
+      message: problems[0] ?? null,
     })),
   };
 }

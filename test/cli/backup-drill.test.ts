@@ -1,5 +1,6 @@
 /** `backup drill` as an operator meets it, on archives of SQLite files: the built program, nothing else. */
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -198,6 +199,17 @@ describe("an archive that is not restored at all", () => {
     expect(await box.json("backup drill", args, foreign)).toMatchObject({ ok: true, trusted: "operator" });
     // it had no sidecar, and has one now
     expect(sidecarOf(path)).toMatchObject({ verified: { level: "drill" }, drill: { ok: true } });
+  });
+
+  it("was packed anew by another program, and has nothing beside it to record in", async () => {
+    const path = join(box.dir, "packed-anew.tar.gz");
+    execFileSync("tar", ["-czf", path, "--format=posix", "-C", plain, "."]);
+    const drilled = await drill([path, "--only", "sqlite", "--trust-archive"]);
+    expect(drilled).toMatchObject({ ok: true, level: "drill", recorded: true });
+    const file = join(box.dir, "foreign.tar.gz");
+    execFileSync("tar", ["-czf", file, "--format=posix", "--exclude=metadata.json", "-C", plain, "."]);
+    expect(await drill([file, "--trust-archive"])).toMatchObject({ ok: true, level: null, recorded: false });
+    expect(existsSync(sidecarPath(file))).toBe(false);
   });
 
   it.each([

@@ -100,6 +100,14 @@ const RESTORE: Record<string, Refusal> = {
     says: ["app.db"],
     hint: "--trust-archive",
   },
+  "a file that the archive has not": {
+    args: ["taken", "--yes", "--sqlite", "other.db=elsewhere.db"],
+    says: ["other.db", "the archive has"],
+  },
+  "opsctl's own state file": {
+    args: ["taken", "--yes", "--sqlite", `data.db=${box.state}`],
+    says: ["state file", "never restored"],
+  },
   "an address to listen on that is none": {
     args: ["taken", "--yes", "--listen", "nowhere:port"],
     says: ["--listen", "nowhere:port"],
@@ -140,7 +148,8 @@ async function checkRefused(
 
 describe("restore refuses", () => {
   test.each(Object.entries({ ...SHARED, ...RESTORE }))("%s", async (_, refusal) => {
-    await checkRefused(["restore"], refusal);
+    const yes = (refusal.code === undefined && refusal.hint !== "--trust-archive") || refusal.args.includes("--yes") ? [] : ["--yes"];
+    await checkRefused(["restore"], { ...refusal, args: [...refusal.args, ...yes] });
   });
 });
 

@@ -87,16 +87,16 @@ async function found() {
 
 const LOST = { postgres: "other 0", redis: "other", sqlite: 0 };
 const BACK = { postgres: "sessions 50", redis: "session:1,session:2", sqlite: 3 };
-const run = (...args: string[]) =>
-  box.run(["restore", ...args, "--sqlite", `app.db=${live}`, "--yes", "--json"], { env });
+const INTO = ["--sqlite", `app.db=${live}`];
+const run = (...args: string[]) => box.run(["restore", ...args, "--yes", "--json"], { env });
 
 it("the archive of the guide comes back whole when it is trusted, and not without", async () => {
-  const refused = await run(NAME);
+  const refused = await run(NAME, ...INTO);
   expect(refused.code).toBe(2);
   expect(refused.stderr).toContain("--trust-archive");
   expect(await found()).toEqual(LOST);
 
-  const { code, stdout, stderr } = await run(NAME, "--trust-archive");
+  const { code, stdout, stderr } = await run(NAME, ...INTO, "--trust-archive");
   expect(code, stderr).toBe(0);
   const { trusted, notes, parts } = JSON.parse(stdout);
   expect(trusted).toBe("operator");
@@ -115,7 +115,9 @@ it.each([
   { file: "redis.rdb", engine: "redis" as const },
   { file: "app.db", engine: "sqlite" as const },
 ])("$file alone comes back", async ({ file, engine }) => {
-  const { code, stderr } = await run("--from-file", join(set, file), "--only", engine, "--trust-archive");
+  const into = engine === "sqlite" ? INTO : [];
+  const from = ["--from-file", join(set, file), "--only", engine, "--trust-archive"];
+  const { code, stderr } = await run(...from, ...into);
   expect(code, stderr).toBe(0);
   expect(await found()).toEqual({ ...LOST, [engine]: BACK[engine] });
 });

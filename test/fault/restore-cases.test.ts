@@ -7,7 +7,8 @@ const SAMPLES: readonly (keyof typeof CASES)[] = [
   "the stop command fails: nothing is touched, and what was stopped is started",
   "killed between the swaps of two engines, and aborted",
   "one that is not over: another is refused, with the two ways out",
-  "two restores at once",
+  "a copy that is damaged: nothing goes back",
+  "the last one was undone: the one before it is not taken for it",
   "a part that cannot be swapped: the others go back",
 ];
 

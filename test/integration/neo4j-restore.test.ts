@@ -114,7 +114,9 @@ describe("an export of a graph", () => {
     const part = await scene.part(target);
     expect(await part.plan(testCall())).toMatchObject({ undo: "empty", overwrites: "nothing" });
     await part.prepare(testCall());
+    await part.requireWayBack(testCall());
     await part.rollback(testCall());
+    expect(part.isTouched).toBe(false);
     await run(driver, "CREATE (:Meanwhile)");
     // what was never swapped stays
     await part.rollback(testCall());
@@ -132,7 +134,12 @@ describe("an export of a graph", () => {
     ]);
     await part.close();
     const another = await scene.part(target);
+    // another process reads the file again
+    await another.prepare(testCall());
+    expect(another.isTouched).toBe(true);
+    await another.requireWayBack(testCall());
     await another.rollback(testCall(60_000));
+    expect(another.isTouched).toBe(false);
     expect(await labels()).toEqual([]);
     expect((await another.plan(testCall())).overwrites).toBe("nothing");
     await another.close();
@@ -443,6 +450,26 @@ describe("a drill", () => {
     expect((await drill([failing()], target)).problems).toEqual([
       expect.stringContaining('cannot have the constraint "r"'),
     ]);
+    expect(await labels()).toEqual([]);
+  });
+
+  it("gives no verdict where the scratch server is to blame", async () => {
+    const { file, says } = REFUSED["a key constraint on Community"]!;
+    await expect(drill([file], target)).rejects.toMatchObject({
+      code: "failed",
+      message: expect.stringContaining(says),
+    });
+    expect(await labels()).toEqual([]);
+  });
+
+  it("finds a value that is too large for its index", async () => {
+    const value = "x".repeat(40_000);
+    const large = fileOf(
+      rule("index", "CREATE INDEX `r` FOR (n:`A`) ON (n.`s`)"),
+      `{"type":"node","id":1,"labels":["A"],"properties":{"s":"${value}"}}`,
+      footer(1, 0, 0, 1),
+    );
+    expect((await drill([large], target)).problems).toEqual([expect.stringContaining("too large")]);
     expect(await labels()).toEqual([]);
   });
 

@@ -55,7 +55,7 @@ const DIGEST = `SELECT (SELECT md5(string_agg(i::text, ',' ORDER BY id)) FROM it
 /** What belongs to the database itself. */
 const PROPERTIES = (
   name: string,
-) => `SELECT pg_get_userbyid(datdba) AS owner, datconnlimit AS connections, datallowconn AS open, datcollate,
+) => `SELECT pg_get_userbyid(datdba) AS owner, datconnlimit AS connections, datallowconn AS open, datistemplate AS template, datcollate,
   shobj_description(oid, 'pg_database') AS comment,
   (SELECT string_agg(a, ',' ORDER BY a) FROM (SELECT concat_ws('/', CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, privilege_type, is_grantable) AS a FROM aclexplode(datacl)) x) AS acl,
   (SELECT string_agg(setrole::regrole::text || setconfig::text, ',' ORDER BY setrole) FROM pg_db_role_setting WHERE setdatabase = d.oid) AS settings
@@ -74,7 +74,7 @@ beforeAll(async () => {
   await askPostgres(database.url, "ANALYZE");
   await askPostgres(
     kit.server,
-    `ALTER DATABASE ${name} OWNER TO ${ROLE}; ALTER DATABASE ${name} CONNECTION LIMIT 77;
+    `ALTER DATABASE ${name} OWNER TO ${ROLE}; ALTER DATABASE ${name} CONNECTION LIMIT 77 IS_TEMPLATE true;
      REVOKE ALL ON DATABASE ${name} FROM PUBLIC; GRANT CONNECT ON DATABASE ${name} TO ${quoted(READER)} WITH GRANT OPTION;
      ALTER DATABASE ${name} SET search_path TO "My Schema", "$user", public; ALTER DATABASE ${name} SET my.text TO 'it''s, "so"';
      ALTER DATABASE ${name} SET work_mem TO '5MB'; ALTER ROLE ${ROLE} IN DATABASE ${name} SET lock_timeout TO '9s';
@@ -112,7 +112,10 @@ describe("a restore over a live database", () => {
       const changed = await digest(database.url);
       const plan = await (await restoring.part()).plan(testCall());
       expect(plan).toMatchObject({ undo: "kept", overwrites: expect.stringMatching(/^6 tables, \d+ kB$/) });
-      await (await restoring.part()).prepare(testCall());
+      const prepared = await restoring.part();
+      await prepared.prepare(testCall());
+      await prepared.requireWayBack(testCall());
+      expect(prepared.isTouched).toBe(false);
       expect(await digest(database.url)).toEqual(changed);
       expect(await kit.beside(restoring.id)).toEqual([`${name}__opsctl_${restoring.id}`]);
 
@@ -127,7 +130,11 @@ describe("a restore over a live database", () => {
       await (await restoring.part()).swap(testCall());
       expect(await digest(database.url)).toEqual(truth);
 
-      await (await restoring.part()).rollback(testCall());
+      const touched = await restoring.part();
+      expect(touched.isTouched).toBe(true);
+      await touched.requireWayBack(testCall());
+      await touched.rollback(testCall());
+      expect(touched.isTouched).toBe(false);
       expect(await digest(database.url)).toEqual(changed);
       expect(await properties()).toEqual(own);
       expect(await kit.beside(restoring.id)).toEqual([]);
@@ -144,8 +151,9 @@ describe("a restore over a live database", () => {
     await part.forget(testCall());
     expect(await kit.beside(restoring.id)).toEqual([]);
     expect(await digest(database.url)).toEqual(truth);
-    const error = await failure(part.rollback(testCall()));
-    expect(error).toMatchObject({ code: "failed", message: expect.stringContaining("is gone") });
+    const gone = { code: "failed", message: expect.stringContaining(`_old_${restoring.id}") is gone`) };
+    expect(await failure(part.requireWayBack(testCall()))).toMatchObject(gone);
+    expect(await failure(part.rollback(testCall()))).toMatchObject(gone);
   });
 
   it("swaps under readers that connect again and again", async () => {
@@ -169,6 +177,26 @@ describe("a restore over a live database", () => {
       await reader.stop();
     }
   });
+});
+
+it.each(["postgres", "template0", "template1"])("does not replace %s", async (server) => {
+  const part = await kit.restoring({ ...order, name: server }).part();
+  expect(await failure(part.plan(testCall()))).toMatchObject({
+    code: "usage",
+    hint: expect.stringContaining("--target-db"),
+  });
+});
+
+it("tells of databases that other restores left", async () => {
+  const [left, kept] = [`${name}__opsctl_0011aabb`, `${name}__opsctl_old_0011aabb`];
+  for (const one of [left, kept]) await askPostgres(kit.server, `CREATE DATABASE ${one} TEMPLATE template0`);
+  try {
+    const { notes } = await (await kit.restoring(order).part()).plan(testCall());
+    expect(notes).toContainEqual(expect.stringContaining(`DROP DATABASE "${left}"`));
+    expect(notes.join()).not.toContain(kept);
+  } finally {
+    for (const one of [left, kept]) await askPostgres(kit.server, `DROP DATABASE ${one}`);
+  }
 });
 
 describe("a restore where nothing is", () => {

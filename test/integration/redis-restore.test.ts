@@ -1,7 +1,8 @@
-import { linkSync, readFileSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startRedis } from "../../scripts/services/redis.ts";
+import { readHead } from "../../src/engines/redis/restore-entries.ts";
 import { until } from "../support/cli.ts";
 import { type OwnRedis, ownRedis } from "../support/servers.ts";
 import { backUp, client, contents, fill, type Made, QUICK, workFolder } from "./redis-backup-kit.ts";
@@ -167,17 +168,108 @@ test("going back to nothing removes what came, and leaves what others wrote", as
   await withPart(restore, async (part, call) => {
     expect((await part.plan(call)).undo).toBe("empty");
     await part.prepare(call);
+    await part.requireWayBack(call);
     await part.rollback(call);
+    expect(part.isTouched).toBe(false);
     await part.swap(call);
   });
   await client(target.url, (client) => client.multi().set("theirs", "1").select(3).set("theirs", "2").exec());
   await withPart(restore, async (part, call) => {
+    // another process checks the file again
+    await part.prepare(call);
+    expect(part.isTouched).toBe(true);
+    await part.requireWayBack(call);
     await part.rollback(call);
+    expect(part.isTouched).toBe(false);
     await part.rollback(call);
   });
   await client(target.url, async (client) => {
     expect((await client.info("keyspace")).match(/^db.*keys=\d+/gm)).toEqual(["db0:keys=1", "db3:keys=1"]);
     expect(await client.call("FUNCTION", "LIST")).toEqual([]);
+  });
+});
+
+test("without the file there is no way back to nothing", async () => {
+  await client(target.url, (client) => client.multi().call("FLUSHALL").call("FUNCTION", "FLUSH").exec());
+  const folder = work.fresh();
+  await withPart(restoreOf(target.url, folder, { made, path: made.path }), async (part, call) => {
+    await part.prepare(call);
+    await part.swap(call);
+    const copy = join(folder, "work", "dump.rdb");
+    rmSync(copy);
+    const gone = { code: "failed", message: expect.stringContaining(copy) };
+    expect(await failureOf(part.requireWayBack(call))).toMatchObject(gone);
+    expect(await failureOf(part.rollback(call))).toMatchObject(gone);
+  });
+  expect(await contents(target.url)).toEqual(whole);
+});
+
+describe("by commands into less memory than the data take", () => {
+  let small: OwnRedis;
+  let loader: string;
+
+  beforeAll(async () => {
+    // so much that it is not refused before
+    const { facts } = await readHead(made.path);
+    const limit = Math.ceil(Number(facts["used-mem"]) / 1.15);
+    small = await ownRedis([...QUICK, "--maxmemory", String(limit), "--maxmemory-policy", "allkeys-random"]);
+    await client(small.url, (client) =>
+      client.call("ACL", "SETUSER", "loader", "reset", "on", ">word", "~*", "+@all", "-config"),
+    );
+    loader = `redis://loader:word@127.0.0.1:${small.port}`;
+    // what is there before takes the rest of it
+    await client(small.url, (client) => client.config("SET", "maxmemory", String(limit >> 1)));
+  });
+  afterAll(() => small?.stop());
+
+  /** From here on the whole file cannot fit: what was planned with more memory. */
+  async function swapInto(url: string) {
+    return withPart(
+      restoreOf(url, work.fresh(), { made, path: made.path, method: "commands" }),
+      async (part, call) => {
+        await part.prepare(call);
+        await part.swap(call);
+        // whatever comes later does not make up for it
+        await client(small.url, (client) => client.set("later", "1"));
+        return part.verify(call);
+      },
+    );
+  }
+
+  test("the server refuses rather than drops keys, and has its policy again", async () => {
+    expect(await failureOf(swapInto(small.url))).toMatchObject({ code: "failed" });
+    expect((await settingsOf(small.url)).settings).toContainEqual(["maxmemory-policy", "allkeys-random"]);
+  });
+
+  test("keys that were dropped all the same are missed", async () => {
+    const { problems } = await swapInto(loader);
+    expect(problems).toEqual([expect.stringContaining("right after the load: db")]);
+  });
+});
+
+test("a port that is in use is refused before anything is done", async () => {
+  const restore = restoreOf(target.url, work.fresh(), {
+    made,
+    path: made.path,
+    listen: `127.0.0.1:${target.port}`,
+  });
+  await withPart(restore, async (part, call) => {
+    const taken = { code: "failed", message: expect.stringContaining("EADDRINUSE") };
+    expect(await failureOf(part.plan(call))).toMatchObject(taken);
+    expect(await failureOf(part.prepare(call))).toMatchObject(taken);
+  });
+});
+
+test("what others write after a load by commands is no loss", async () => {
+  const restore = restoreOf(target.url, work.fresh(), { made, path: made.path, method: "commands" });
+  await withPart(restore, async (part, call) => {
+    await part.prepare(call);
+    await part.swap(call);
+    await client(target.url, (client) => client.del("99999999999", "70000"));
+    expect(await part.verify(call)).toMatchObject({
+      problems: [],
+      notes: [expect.stringContaining("others wrote since")],
+    });
   });
 });
 

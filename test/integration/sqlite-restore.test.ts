@@ -339,12 +339,21 @@ describe("where the file is damaged", () => {
     expect(plan).toMatchObject({ undo: "kept", overwrites: expect.stringMatching(/^a damaged file/) });
     expect(contents()).toEqual(["new"]);
     expect(statSync(files.live).mode & 0o777).toBe(0o640);
+    expect(part.isTouched).toBe(true);
+    await part.requireWayBack(testCall());
+    const journal = files.saved;
     await part.rollback(testCall());
+    expect(part.isTouched).toBe(false);
+    // killed right before it said so
+    await (await files.part({ saved: journal })).rollback(testCall());
     expect(digest(files.live)).toBe(before);
     expect(beside()).toEqual(["app.db"]);
     await part.swap(testCall());
     expect(contents()).toEqual(["new"]);
     await part.forget(testCall());
+    const gone = { code: "failed", message: expect.stringContaining("-before, is gone") };
+    expect(await failure(part.requireWayBack(testCall()))).toMatchObject(gone);
+    expect(await failure(part.rollback(testCall()))).toMatchObject(gone);
     expect(beside()).toEqual(["app.db"]);
   });
 });

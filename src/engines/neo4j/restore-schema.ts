@@ -43,9 +43,12 @@ export function refusal({ type, name, statement }: SchemaRule, edition: string):
   return `the constraint ${JSON.stringify(name)} is ${kind}`;
 }
 
+/** How Neo4j names what breaks a constraint: `Both Node(0) and Node(1) have …`. */
+const BREAKS = /\n(?:Both )?(?:Node|Relationship)\(\d+\) /;
+
 /**
  * Makes them, when the data are there: filling an index at once is quicker than filling it row by row.
- * @throws OpsError naming the one that the server refuses
+ * @throws OpsError naming the one that the server refuses: `integrity` when the data break it
  */
 export async function makeSchema(
   call: Call,
@@ -60,7 +63,8 @@ export async function makeSchema(
       const known = toOpsError(error);
       if (known.code !== "failed") throw error;
       const what = `cannot have the ${type} ${JSON.stringify(name)}: ${known.message}`;
-      throw failure("failed", connection.place, what, known.hint, error);
+      const isBroken = known.cause instanceof Error && BREAKS.test(known.cause.message);
+      throw failure(isBroken ? "integrity" : "failed", connection.place, what, known.hint, error);
     }
   }
 }

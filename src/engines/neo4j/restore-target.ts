@@ -1,6 +1,6 @@
 /** The database that a graph is restored into over Bolt: what is there, and how it is emptied and filled. */
 import type { Call } from "../../call.ts";
-import { OpsError } from "../../errors.ts";
+import { OpsError, toOpsError } from "../../errors.ts";
 import type { Found, RestoreTask } from "../../restore/port.ts";
 import type { Origin } from "../engine.ts";
 import { connectNeo4j, type Neo4jConnection } from "./connect.ts";
@@ -76,9 +76,15 @@ export class GraphTarget {
     await wipe(call, this.connection, this.patience);
   }
 
-  /** @throws OpsError `failed` for an index that could not be built */
-  indexesReady(call: Call): Promise<void> {
-    return awaitIndexes(call, this.connection, () => true, false);
+  /** @throws OpsError `failed` for an index that could not be built, `integrity` where the data are to blame */
+  async indexesReady(call: Call): Promise<void> {
+    try {
+      await awaitIndexes(call, this.connection, () => true, false);
+    } catch (error) {
+      const { code, message, hint } = toOpsError(error);
+      if (code !== "failed" || !message.includes("a value is too large")) throw error;
+      throw new OpsError({ code: "integrity", engine: "neo4j", message, ...(hint && { hint }), cause: error });
+    }
   }
 
   /** What is there, in the amounts that are expected; they come from the server's own statistics. */

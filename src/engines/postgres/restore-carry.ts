@@ -14,7 +14,7 @@ const LISTS: ReadonlySet<string> = new Set([
 ]);
 
 const DATABASE = `SELECT datname AS name, pg_get_userbyid(datdba) AS owner, datconnlimit AS connections, datacl IS NULL AS is_default,
-    shobj_description(oid, 'pg_database') AS comment
+    datistemplate AS is_template, shobj_description(oid, 'pg_database') AS comment
   FROM pg_database WHERE oid = $1`;
 const GRANTS = `SELECT CASE a.grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END AS grantee, a.privilege_type AS privilege, a.is_grantable AS grantable
   FROM pg_database d, aclexplode(d.datacl) a WHERE d.oid = $1`;
@@ -39,6 +39,7 @@ interface Properties {
   name: string;
   owner: string;
   connections: number;
+  is_template: boolean;
   is_default: boolean;
   comment: string | null;
   grants: Grant[];
@@ -46,8 +47,8 @@ interface Properties {
 }
 
 /**
- * Gives a database the owner, privileges, settings (also those of roles in it), connection limit and comment of another one. All of it or
- * nothing; may be repeated. The grants are the owner's afterwards, whoever gave them.
+ * Gives a database the owner, privileges, settings (also those of roles in it), connection limit and comment of another one, and whether it is
+ * a template. All of it or nothing; may be repeated. The grants are the owner's afterwards, whoever gave them.
  * @throws OpsError `failed` when this user may not
  */
 export async function carryOver(call: Call, server: RestoreSession, from: number, to: number): Promise<void> {
@@ -81,7 +82,7 @@ function ownership(source: Properties, target: Properties): string[] {
   const database = identifier(target.name);
   return [
     `ALTER DATABASE ${database} OWNER TO ${identifier(source.owner)}`,
-    `ALTER DATABASE ${database} CONNECTION LIMIT ${source.connections}`,
+    `ALTER DATABASE ${database} CONNECTION LIMIT ${source.connections} IS_TEMPLATE ${source.is_template}`,
     `COMMENT ON DATABASE ${database} IS ${source.comment === null ? "NULL" : literal(source.comment)}`,
     ...grants(source, target, source.owner),
   ];

@@ -15,7 +15,7 @@ import { carryOver, closeLike } from "./restore-carry.ts";
 import { type DumpNeeds, readNeeds } from "./restore-contents.ts";
 import { inspect } from "./restore-inspect.ts";
 import { loadDump, watched } from "./restore-load.ts";
-import { besideName, databaseOf } from "./restore-names.ts";
+import { besideName, databaseOf, requireOrdinary } from "./restore-names.ts";
 import {
   creationOf,
   describeLive,
@@ -82,6 +82,7 @@ export class DatabaseRestore implements RestorePart {
 
   plan(call: Call): Promise<RestorePlan> {
     return this.#withServer(call, async (server) => {
+      requireOrdinary(this.#database);
       const facts = await serverFacts(call, server);
       const needs = await this.#readNeeds(call);
       await requireServer(call, server, facts, this.#file, needs.major);
@@ -91,7 +92,9 @@ export class DatabaseRestore implements RestorePart {
       const connection = this.#connection.sibling(this.#database);
       const overwrites = live ? await describeLive(call, server, connection, live) : "nothing";
       await connection.close();
-      return planOf(facts, this.#file, live, overwrites, omitted, this.#task.options.jobs);
+      const plan = planOf(facts, this.#file, live, overwrites, omitted, this.#task.options.jobs);
+      const left = await this.#leftOvers(call, server);
+      return { ...plan, notes: [...plan.notes, ...left] };
     });
   }
 
@@ -304,7 +307,26 @@ export class DatabaseRestore implements RestorePart {
     });
   }
 
+  /** A note for each database that another restore of this one made and never swapped. */
+  async #leftOvers(call: Call, server: RestoreSession): Promise<string[]> {
+    const beginning = this.#beside.slice(0, -this.#task.id.length);
+    const rows = await server.query<{ name: string }>(
+      call,
+      `SELECT datname AS name FROM pg_database WHERE starts_with(datname::text, $1) AND datname <> $2
+        AND substr(datname::text, length($1) + 1) ~ '^[0-9a-f]{8}$' ORDER BY datname`,
+      [beginning, this.#beside],
+    );
+    return rows.map(
+      ({ name }) =>
+        `"${name}" is of another restore: if none is under way, it was left by one that was cut off: DROP DATABASE ${identifier(name)}`,
+    );
+  }
+
   async #drop(call: Call, server: RestoreSession, name: string): Promise<void> {
+    const text = "SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate";
+    // like what it replaces, or was replaced by: a template is not dropped
+    if ((await server.query(call, text, [name])).length > 0)
+      await server.query(call, `ALTER DATABASE ${identifier(name)} IS_TEMPLATE false`);
     await server.query(call, `DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE)`, undefined, PATIENT);
   }
 

@@ -41,6 +41,18 @@ export function databaseOf(partName: string): string {
   return /^".+"$/s.test(partName) ? partName.slice(1, -1) : partName;
 }
 
+/** Databases that a server and its tools need: they are connected to, and copied, whenever another one is made. */
+const MAINTENANCE: ReadonlySet<string> = new Set(["postgres", "template0", "template1"]);
+
+/** @throws OpsError `usage` for a database that is not replaced */
+export function requireOrdinary(database: string): void {
+  if (!MAINTENANCE.has(database)) return;
+  throw usageError(
+    `the database "${database}" belongs to the server itself, and is not replaced`,
+    "restore into another one: --target-db NAME",
+  );
+}
+
 /** @throws OpsError `usage` */
 export function requireName(partName: string): void {
   const name = databaseOf(partName);

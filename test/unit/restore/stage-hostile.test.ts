@@ -260,7 +260,7 @@ describe("metadata", () => {
   });
 
   it.each([
-    { what: "is no JSON", text: '{"format":"opsctl-backup",', message: /metadata\.json is no JSON/ },
+    { what: "is no JSON", text: '{"format":"opsctl-backup",', message: /metadata\.json: it is no JSON/ },
     { what: "has nothing in it", text: '{"format":"opsctl-backup","format_version":1}', message: /must be/ },
   ])("without a sidecar is refused when it $what", async ({ text, message }) => {
     const entries = entriesFor(PARTS).map((entry) =>
