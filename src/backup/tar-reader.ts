@@ -99,6 +99,7 @@ async function readExtended(
   { type, size }: RawHeader,
   damaged: Complain,
 ): Promise<Extended | undefined> {
+  if (type === LONG_TARGET) throw damaged("an entry is a link; a set holds files only");
   if (size === undefined || size > MAX_EXTENDED_BYTES)
     throw damaged(`an extended header has more than ${MAX_EXTENDED_BYTES} bytes`);
   const what = "an extended header";
@@ -156,14 +157,15 @@ const FOLDER_TYPE = "5";
 const LONG_NAME = "L";
 /** Of POSIX, for all entries that follow; that for the next one is `x`. */
 const ALL_ENTRIES = "g";
-const EXTENSIONS = new Set(["x", ALL_ENTRIES, LONG_NAME]);
+/** Of GNU: the content is where the next entry leads. */
+const LONG_TARGET = "K";
+const EXTENSIONS = new Set(["x", ALL_ENTRIES, LONG_NAME, LONG_TARGET]);
 const TYPES: Readonly<Record<string, string>> = {
   "1": "a hard link",
   "2": "a symbolic link",
   "3": "a device",
   "4": "a device",
   "6": "a pipe",
-  K: "a link with a long target",
 };
 
 interface RawHeader {

@@ -1,5 +1,5 @@
 /** Where the parts of an archive go, by what is configured here. */
-import { realpathSync } from "node:fs";
+import { closeSync, openSync, readSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { partNames } from "../backup/names.ts";
 import { type Target, targetOfUrl } from "../config/targets.ts";
@@ -13,6 +13,8 @@ import type { RestoreFlags } from "./restore.ts";
 /** Of a PostgreSQL server, what its databases share. */
 const GLOBALS = "globals";
 
+/** https://sqlite.org/fileformat2.html, 1.3.1 */
+const HEADER = Buffer.from("SQLite format 3\0", "latin1");
 const SCHEMES = { postgres: "postgresql", redis: "redis", neo4j: "bolt" } as const;
 
 export interface Places {
@@ -70,6 +72,8 @@ export function placesOf(
       const seen = new Map<string, string>();
       for (const { name, source } of files) {
         const path = real(name);
+        // one that is configured may be damaged to its first byte; what somebody names may be anything
+        if (named.has(source)) requireDatabase(path);
         if (path === state)
           throw usageError(
             `--sqlite: ${name} is the state file of opsctl, which is never restored`,
@@ -103,6 +107,23 @@ function unusedFile(name: string, files: readonly PartRecord[]): OpsError {
     `--sqlite: no file ${name} is restored${known === "" ? ", and no SQLite file at all" : `: the archive has ${known}`}`,
     "write it as --sqlite NAME=FILE, NAME as `opsctl backup show` has it",
   );
+}
+
+/** What never was a database is not taken for a damaged one. Nothing and an empty file may become one. */
+function requireDatabase(path: string): void {
+  let head: Buffer;
+  try {
+    const file = openSync(path, "r");
+    head = Buffer.alloc(HEADER.length);
+    const length = readSync(file, head);
+    closeSync(file);
+    if (length === 0) return;
+  } catch {
+    // whoever restores it says what is wrong there
+    return;
+  }
+  if (!head.equals(HEADER))
+    throw usageError(`--sqlite: ${path} is no SQLite database`, "name one, or move that file away first");
 }
 
 /** Where a path leads, also when nothing is there yet. */

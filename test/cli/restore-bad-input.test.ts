@@ -104,6 +104,10 @@ const RESTORE: Record<string, Refusal> = {
     args: ["taken", "--yes", "--sqlite", "other.db=elsewhere.db"],
     says: ["other.db", "the archive has"],
   },
+  "a file that is no database": {
+    args: ["taken", "--yes", "--sqlite", "data.db=notes.txt"],
+    says: ["notes.txt", "no SQLite database"],
+  },
   "opsctl's own state file": {
     args: ["taken", "--yes", "--sqlite", `data.db=${box.state}`],
     says: ["state file", "never restored"],
@@ -148,7 +152,10 @@ async function checkRefused(
 
 describe("restore refuses", () => {
   test.each(Object.entries({ ...SHARED, ...RESTORE }))("%s", async (_, refusal) => {
-    const yes = (refusal.code === undefined && refusal.hint !== "--trust-archive") || refusal.args.includes("--yes") ? [] : ["--yes"];
+    const yes =
+      (refusal.code === undefined && refusal.hint !== "--trust-archive") || refusal.args.includes("--yes")
+        ? []
+        : ["--yes"];
     await checkRefused(["restore"], { ...refusal, args: [...refusal.args, ...yes] });
   });
 });

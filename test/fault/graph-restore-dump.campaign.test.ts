@@ -79,15 +79,28 @@ describe("a dump", { timeout: MANY_STARTS_MS }, () => {
       overwrites: "7 nodes, 0 relationships",
     });
     await part.prepare(testCall());
+    await part.requireWayBack(testCall());
+    expect(part.isTouched).toBe(false);
     await part.swap(testCall(300_000));
     expect(await labels()).toEqual([{ label: "Dumped", n: 100 }]);
     expect(await part.verify(testCall())).toMatchObject({ counts: { nodes: 100 }, problems: [] });
     await part.close();
     const another = await scene.part(targetOf(server));
+    expect(another.isTouched).toBe(true);
+    await another.requireWayBack(testCall());
+    const journal = scene.saved();
     await another.rollback(testCall(300_000));
+    expect(another.isTouched).toBe(false);
     expect(await labels()).toEqual([{ label: "Live", n: 7 }]);
     await another.forget(testCall());
     expect(readdirSync(scene.task.work)).toEqual([]);
+    await scene.task.save(testCall(), journal);
+    const late = await scene.part(targetOf(server));
+    await expect(late.requireWayBack(testCall())).rejects.toMatchObject({
+      code: "failed",
+      message: expect.stringContaining(join(scene.task.work, "kept")),
+    });
+    await late.close();
     await another.close();
   });
 

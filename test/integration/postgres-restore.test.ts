@@ -84,6 +84,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await kit.stop();
+  await askPostgres(kit.server, `ALTER DATABASE ${name} IS_TEMPLATE false`);
   await database?.drop();
   await askPostgres(kit.server, `DROP ROLE IF EXISTS ${ROLE}; DROP ROLE IF EXISTS ${quoted(READER)}`);
 });

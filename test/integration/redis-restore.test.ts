@@ -209,20 +209,17 @@ describe("by commands into less memory than the data take", () => {
   let loader: string;
 
   beforeAll(async () => {
-    // so much that it is not refused before
     const { facts } = await readHead(made.path);
-    const limit = Math.ceil(Number(facts["used-mem"]) / 1.15);
-    small = await ownRedis([...QUICK, "--maxmemory", String(limit), "--maxmemory-policy", "allkeys-random"]);
+    const limit = String(Number(facts["used-mem"]) >> 1);
+    small = await ownRedis([...QUICK, "--maxmemory", limit, "--maxmemory-policy", "allkeys-random"]);
     await client(small.url, (client) =>
       client.call("ACL", "SETUSER", "loader", "reset", "on", ">word", "~*", "+@all", "-config"),
     );
     loader = `redis://loader:word@127.0.0.1:${small.port}`;
-    // what is there before takes the rest of it
-    await client(small.url, (client) => client.config("SET", "maxmemory", String(limit >> 1)));
   });
   afterAll(() => small?.stop());
 
-  /** From here on the whole file cannot fit: what was planned with more memory. */
+  /** Without a plan, which would refuse it. */
   async function swapInto(url: string) {
     return withPart(
       restoreOf(url, work.fresh(), { made, path: made.path, method: "commands" }),

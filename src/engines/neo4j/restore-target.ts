@@ -83,7 +83,13 @@ export class GraphTarget {
     } catch (error) {
       const { code, message, hint } = toOpsError(error);
       if (code !== "failed" || !message.includes("a value is too large")) throw error;
-      throw new OpsError({ code: "integrity", engine: "neo4j", message, ...(hint && { hint }), cause: error });
+      throw new OpsError({
+        code: "integrity",
+        engine: "neo4j",
+        message,
+        ...(hint && { hint }),
+        cause: error,
+      });
     }
   }
 

@@ -143,9 +143,7 @@ class RedisRestore implements RestorePart {
     if (rest.length === 0) return { ...found, problems: [], notes };
     const told = rest.map(sentence);
     if (missing === undefined) return { ...found, problems: told, notes };
-    notes.push(
-      `the server held exactly what the file holds, and others wrote since: ${told.join("; ")}`,
-    );
+    notes.push(`the server held exactly what the file holds, and others wrote since: ${told.join("; ")}`);
     return { ...found, problems: [], notes };
   }
 

@@ -345,7 +345,7 @@ describe("SetGuard", () => {
     {
       what: "a long target of a link",
       entries: [extended("K", Buffer.from("/etc\0")), a],
-      message: /a long target|unsafe path/,
+      message: /an entry is a link/,
     },
   ])("refuses $what", async ({ entries, message }) => {
     await expect(read(rawTar(entries), new SetGuard("x.tar", 1000, undefined))).rejects.toThrow(message);
