@@ -244,6 +244,19 @@ describe("by commands into less memory than the data take", () => {
   });
 });
 
+test("a user who may not FLUSHALL changes nothing, and nothing has to be brought back", async () => {
+  const url = await client(target.url, async (client) => {
+    await client.call("ACL", "SETUSER", "filler", "reset", "on", ">word", "~*", "+@all", "-flushall");
+    return `redis://filler:word@127.0.0.1:${target.port}`;
+  });
+  const restore = restoreOf(url, work.fresh(), { made, path: made.path, method: "commands" });
+  await withPart(restore, async (part, call) => {
+    await part.prepare(call);
+    expect(await failureOf(part.swap(call))).toMatchObject({ code: "auth" });
+    expect(part.isTouched).toBe(false);
+  });
+});
+
 test("a port that is in use is refused before anything is done", async () => {
   const restore = restoreOf(target.url, work.fresh(), {
     made,

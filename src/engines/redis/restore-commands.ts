@@ -13,7 +13,7 @@ import { RedisRefusal, redisError } from "./errors.ts";
 import { readInfo } from "./info.ts";
 import { Crc64 } from "./rdb-crc64.ts";
 import { type RdbKey, type RdbPiece, readEntries } from "./restore-entries.ts";
-import { afterwards, freed, isChanged, KEEP_ALL, kept, setSettings, takeBack } from "./restore-settings.ts";
+import { afterwards, freed, isChanged, KEEP_ALL, kept, type SaveLoading, setSettings, takeBack } from "./restore-settings.ts";
 
 /** What is sent at once: the server works on one batch while the next is made. One value may be larger. */
 const BATCH_BYTES = 256 << 10;
@@ -107,25 +107,29 @@ export class CommandsWay {
   async load(
     call: Call,
     file: { path: string; size: number },
-    save: (saved: Saved) => Promise<void>,
+    save: SaveLoading,
     check: () => Promise<void>,
   ): Promise<{ outageMs: number }> {
     await this.check(call);
     const before = await this.#keepAll(call, save);
-    let outageMs: number;
+    let hasBegun = true;
     try {
-      outageMs = await this.#replace(call, file);
+      const startedAt = performance.now();
+      await this.#connection.run(call, ["FLUSHALL", "ASYNC"], { writes: true }).catch((error: unknown) => {
+        hasBegun = !(error instanceof RedisRefusal);
+        throw error;
+      });
+      await this.#refill(call, file);
+      const outageMs = Math.round(performance.now() - startedAt);
       await check();
+      return { outageMs };
     } finally {
       await takeBack(afterwards(call, CLEAN_UP_MS), this.#connection, before);
+      await save({}, hasBegun);
     }
-    await save({});
-    return { outageMs };
   }
 
-  async #replace(call: Call, file: { path: string; size: number }): Promise<number> {
-    const startedAt = performance.now();
-    await this.#connection.run(call, ["FLUSHALL", "ASYNC"], { writes: true });
+  async #refill(call: Call, file: { path: string; size: number }): Promise<void> {
     try {
       await this.#connection.run(call, ["FUNCTION", "FLUSH"], { writes: true, words: 2 }).catch(orUnknown);
       // what is not freed yet counts as used, and may evict what comes
@@ -134,14 +138,13 @@ export class CommandsWay {
     } catch (error) {
       throw partly(error);
     }
-    return Math.round(performance.now() - startedAt);
   }
 
   /**
    * Has the server refuse what does not fit its memory rather than drop what came before, where this user may say so.
    * @returns what has to be taken back
    */
-  async #keepAll(call: Call, save: (saved: Saved) => Promise<void>): Promise<Saved> {
+  async #keepAll(call: Call, save: SaveLoading): Promise<Saved> {
     const { maxmemory = "0", maxmemory_policy: policy = KEEP_ALL } = await readInfo(
       call,
       this.#connection,

@@ -3,13 +3,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Call, throwIfAborted } from "../../call.ts";
 import type { Limits } from "../../config/targets.ts";
 import { OpsError, toOpsError } from "../../errors.ts";
-import type { Saved } from "../../restore/port.ts";
 import type { RedisConnection } from "./connect.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type Info, parseInfo, readInfo } from "./info.ts";
 import { newSecret, PosedMaster } from "./restore-master.ts";
 import { wayTo } from "./restore-reach.ts";
-import { afterwards, KEEP_ALL, kept, readSettings, setSettings, takeBack } from "./restore-settings.ts";
+import { afterwards, KEEP_ALL, kept, readSettings, type SaveLoading, setSettings, takeBack } from "./restore-settings.ts";
 
 const POLL_MS = 20;
 /** For the server to come, ms: it tries at once, and once a second. */
@@ -79,14 +78,15 @@ export class ReplicaWay {
 
   /**
    * Has the server load the file. When it fails, the server has what it had, or all of the file.
-   * @param save writes into the journal what another process needs to take it back, before it is done, and nothing when it is
+   * @param save writes into the journal what another process needs to take it back, before it is done, and nothing when it is; then also whether
+   *   the server may hold anything of the file
    * @param check the server holds the file, and nobody can write yet
    * @throws NotAsReplica, RedisRefusal: this way is closed; OpsError
    */
   async load(
     call: Call,
     file: { path: string; size: number },
-    save: (saved: Saved) => Promise<void>,
+    save: SaveLoading,
     check: () => Promise<void>,
   ): Promise<LoadedBy> {
     const settings = await readSettings(call, this.#connection, SETTINGS);
@@ -116,7 +116,7 @@ export class ReplicaWay {
     await takeBack(afterwards(call, limitMs), this.#connection, saved).catch((error: unknown) => {
       throw stillReplica(failure ?? error, `${way.host}:${master.port}`);
     });
-    await save({});
+    await save({}, master.begun > 0);
     if (loaded === undefined) throw failure;
     return loaded;
   }

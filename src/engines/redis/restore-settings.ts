@@ -6,6 +6,9 @@ import type { Commands } from "./client.ts";
 import { RedisRefusal } from "./errors.ts";
 import { readInfo } from "./info.ts";
 
+/** Writes into the journal what has to be taken back. `hasBegun` is false: the server is known to hold what it held. */
+export type SaveLoading = (saved: Saved, hasBegun?: boolean) => Promise<void>;
+
 /** Before a name, in `Saved`: its value before. */
 const WAS = "was ";
 const POLL_MS = 50;

@@ -19,7 +19,7 @@ import { makeLast } from "./restore-lasting.ts";
 import { tryListening } from "./restore-master.ts";
 import { reachNotes, wayTo } from "./restore-reach.ts";
 import { checkReplicaWay, NotAsReplica, ReplicaWay } from "./restore-replica.ts";
-import { afterwards, isChanged, takeBack } from "./restore-settings.ts";
+import { afterwards, isChanged, type SaveLoading, takeBack } from "./restore-settings.ts";
 
 const AS_REPLICA = "loaded beside the live data as from a master (REPLICAOF), then swapped";
 const BY_COMMANDS = "by RESTORE commands into the emptied server";
@@ -309,9 +309,13 @@ class RedisRestore implements RestorePart {
   }
 
   /** Also when the call is over: what was changed has to be known. */
-  #saveLoading(call: Call) {
-    return (saved: Saved) =>
-      this.#save(afterwards(call, SAVE_MS), { ...this.#facts, phase: "loading", ...saved });
+  #saveLoading(call: Call): SaveLoading {
+    const { phase = null } = this.#saved;
+    const before = { phase, touched: this.isTouched };
+    return (saved, hasBegun = true) => {
+      const now = hasBegun ? { phase: "loading", touched: true } : before;
+      return this.#save(afterwards(call, SAVE_MS), { ...this.#facts, ...now, ...saved });
+    };
   }
 }
 

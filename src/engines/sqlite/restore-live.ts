@@ -74,7 +74,7 @@ function openLive(path: string): Database.Database {
  * the commit, and the new one from then on. A process that is killed in it leaves the old content.
  * @param from is not changed
  * @param to a file that is there; an empty one is as good as any
- * @throws OpsError `locked` when others keep it longer than `patience`; what `onSlice` throws
+ * @throws OpsError `locked` when others keep it longer than `patience`, and then its content is as it was; what `onSlice` throws
  */
 export async function replaceContent(
   from: string,
@@ -84,16 +84,21 @@ export async function replaceContent(
 ): Promise<Replaced> {
   const { pageSize, journalMode } = await patiently(to, patience, () => settingsOf(to));
   const source = examined(basename(from), () => openStaged(from, pageSize));
+  let isReplaced = false;
   try {
     const sourcePageSize = source.pragma("page_size", { simple: true }) as number;
     const changesPages = journalMode === "wal" && sourcePageSize !== pageSize;
     // SQLite cannot change the size of pages while there is a log
     if (changesPages) await patiently(to, patience, () => setJournalMode(to, "delete"));
     const lockedMs = await copyInto(source, to, patience, onSlice);
+    isReplaced = true;
     if (changesPages) await patiently(to, patience, () => setJournalMode(to, "wal"));
     return { lockedMs, ...(await settle(to)) };
   } catch (error) {
-    throw sqliteError(error, to);
+    const known = sqliteError(error, to);
+    if (!isReplaced || known.code !== "locked") throw known;
+    const message = `SQLite file ${to} was replaced, and then locked by another process before its journal was in order`;
+    throw new OpsError({ code: "failed", engine: "sqlite", message, hint: known.hint!, cause: error });
   } finally {
     source.close();
   }

@@ -2,7 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Call } from "../../call.ts";
-import { OpsError } from "../../errors.ts";
+import { OpsError, toOpsError } from "../../errors.ts";
 import type { Found, RestorePart, RestorePlan, RestoreTask, Swapped, Undo } from "../../restore/port.ts";
 import type { Origin } from "../engine.ts";
 import { createFile, type FilePlace } from "./open.ts";
@@ -78,11 +78,18 @@ class SqliteRestore implements RestorePart {
     const { local } = databaseOf(this.#task);
     if (this.#progress.swapped === local) return { how: "it was live already", outage_ms: null, notes: [] };
     this.#refuseNew();
+    const wasTouched = this.isTouched;
     await this.#save(call, { begun: true });
     if (this.#progress.undo === "kept") await moveAside(path, this.#task.id);
     createFile(this.#place);
     if (isAside(path, this.#task.id)) likeAside(path, this.#task.id);
-    const { lockedMs, journalMode, logBytes } = await replaceWhile(call, local, path);
+    const { lockedMs, journalMode, logBytes } = await replaceWhile(call, local, path).catch(
+      async (error: unknown) => {
+        const isAsItWas = this.#progress.undo === "safety" && toOpsError(error).code === "locked";
+        if (isAsItWas && !wasTouched) await this.#save(call, { begun: false });
+        throw error;
+      },
+    );
     await this.#save(call, { swapped: local, mark: markOf(path) });
     const isLog = journalMode === "wal";
     const notes = [
