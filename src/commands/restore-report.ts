@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type * as v from "valibot";
 import { estimateRestore } from "../backup/drilled.ts";
 import type { restored, undoneRestore } from "../contract/restore.ts";
+import { OpsError } from "../errors.ts";
 import { escapeCell } from "../output/escape.ts";
 import { bytes } from "../output/human.ts";
 import type { Io } from "../output/io.ts";
@@ -185,4 +186,24 @@ export async function renderUndone(io: Io, data: UndoneData): Promise<void> {
   io.note(
     `the restore ${data.id} of ${escapeCell(data.name)} is ${data.state} (${(data.duration_ms / 1000).toFixed(1)} s)`,
   );
+}
+
+/** What was restored counts before the services around it. */
+export function failureOf(parts: readonly Part[], warnings: readonly string[]): OpsError | undefined {
+  const bad = parts.find(({ problems }) => problems.length > 0);
+  if (bad)
+    return new OpsError({
+      code: "integrity",
+      engine: bad.engine,
+      message: `${bad.engine} ${bad.name} was restored and is not what the archive says: ${bad.problems[0]}`,
+      hint: "opsctl restore --rollback brings back what was there before",
+    });
+  const hook = warnings.find((text) => text.startsWith("OPSCTL_RESTORE_START"));
+  return hook === undefined
+    ? undefined
+    : new OpsError({
+        code: "partial",
+        message: hook,
+        hint: "the data are restored; start what uses them by hand",
+      });
 }

@@ -170,6 +170,7 @@ describe("refused", () => {
       code: "locked",
       message: expect.stringMatching(/locked by another process; nothing of it was changed/),
     });
+    expect(part.isTouched).toBe(false);
     writer.exec("COMMIT");
     expect(contents()).toEqual(["old"]);
     await (await files.part()).swap(testCall());

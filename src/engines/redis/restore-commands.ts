@@ -13,7 +13,16 @@ import { RedisRefusal, redisError } from "./errors.ts";
 import { readInfo } from "./info.ts";
 import { Crc64 } from "./rdb-crc64.ts";
 import { type RdbKey, type RdbPiece, readEntries } from "./restore-entries.ts";
-import { afterwards, freed, isChanged, KEEP_ALL, kept, type SaveLoading, setSettings, takeBack } from "./restore-settings.ts";
+import {
+  afterwards,
+  freed,
+  isChanged,
+  KEEP_ALL,
+  kept,
+  type SaveLoading,
+  setSettings,
+  takeBack,
+} from "./restore-settings.ts";
 
 /** What is sent at once: the server works on one batch while the next is made. One value may be larger. */
 const BATCH_BYTES = 256 << 10;
@@ -113,6 +122,11 @@ export class CommandsWay {
     await this.check(call);
     const before = await this.#keepAll(call, save);
     let hasBegun = true;
+    const end = async () => {
+      await takeBack(afterwards(call, CLEAN_UP_MS), this.#connection, before);
+      await save({}, hasBegun);
+    };
+    let outageMs: number;
     try {
       const startedAt = performance.now();
       await this.#connection.run(call, ["FLUSHALL", "ASYNC"], { writes: true }).catch((error: unknown) => {
@@ -120,13 +134,15 @@ export class CommandsWay {
         throw error;
       });
       await this.#refill(call, file);
-      const outageMs = Math.round(performance.now() - startedAt);
+      outageMs = Math.round(performance.now() - startedAt);
       await check();
-      return { outageMs };
-    } finally {
-      await takeBack(afterwards(call, CLEAN_UP_MS), this.#connection, before);
-      await save({}, hasBegun);
+    } catch (error) {
+      // what cannot be taken back now is in the journal
+      await end().catch(() => {});
+      throw error;
     }
+    await end();
+    return { outageMs };
   }
 
   async #refill(call: Call, file: { path: string; size: number }): Promise<void> {

@@ -8,7 +8,15 @@ import type { Endpoint } from "./endpoint.ts";
 import { type Info, parseInfo, readInfo } from "./info.ts";
 import { newSecret, PosedMaster } from "./restore-master.ts";
 import { wayTo } from "./restore-reach.ts";
-import { afterwards, KEEP_ALL, kept, readSettings, type SaveLoading, setSettings, takeBack } from "./restore-settings.ts";
+import {
+  afterwards,
+  KEEP_ALL,
+  kept,
+  readSettings,
+  type SaveLoading,
+  setSettings,
+  takeBack,
+} from "./restore-settings.ts";
 
 const POLL_MS = 20;
 /** For the server to come, ms: it tries at once, and once a second. */
