@@ -39,6 +39,8 @@ afterAll(async () => {
 });
 
 async function killed(child: ChildProcess) {
+  // it may have come to its end before
+  if (child.exitCode !== null) return;
   child.kill("SIGKILL");
   await once(child, "exit");
 }
