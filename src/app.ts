@@ -176,7 +176,7 @@ export class App {
   async drillPart(call: Call, name: EngineName, task: RestoreTask): Promise<Drilled> {
     const engine = await ENGINES[name]();
     const target = name === "neo4j" || name === "postgres" ? this.targets.drill[name] : undefined;
-    return engine.capabilities.drill!(call, task, target, this.limits);
+    return engine.capabilities.drill!(call, task, target, this.limits, this.targets[name]);
   }
 
   /** The restores of this host. */

@@ -47,9 +47,16 @@ export interface Engine<C extends Connection = Connection> {
     /**
      * Restores a part where nothing else is: in a scratch database, a server of its own, a file. Leaves nothing of it.
      * @param target undefined: no server is configured for it; what needs one is read to its end then
+     * @param live what must not be taken for a scratch server
      * @throws OpsError `unreachable` and the like for a scratch target that does not answer; what is wrong with the files is in the result
      */
-    drill?(call: Call, task: RestoreTask, target: Target | undefined, limits: Limits): Promise<Drilled>;
+    drill?(
+      call: Call,
+      task: RestoreTask,
+      target: Target | undefined,
+      limits: Limits,
+      live: Target | undefined,
+    ): Promise<Drilled>;
     memory?(connection: C): Promise<MemoryStore>;
     migrations?(connection: C): Promise<MigrationTarget>;
     probe?(connection: C): Promise<Probe>;

@@ -51,6 +51,10 @@ it("is not loaded into a server that holds something, and into an empty one it i
   const refused = await box.run(["backup", "drill"], { env: { ...env, ...own } });
   expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("no scratch server")]);
   await neo4j.wipe();
+  // empty, and under another name, it is the live one all the same
+  const live = { ...own, NEO4J_URI: neo4j.uri.replace("127.0.0.1", "localhost") };
+  const isLive = await box.run(["backup", "drill"], { env: { ...env, ...live } });
+  expect([isLive.code, isLive.stderr]).toEqual([2, expect.stringContaining("is the live server")]);
   const found = await drill([], own);
   expect(found).toMatchObject({ ok: true, level: "drill", parts: [{ result: "ok", loaded: true }] });
   expect(found["parts"][0].counts).toMatchObject({ nodes: 20, relationships: 19 });

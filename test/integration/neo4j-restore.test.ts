@@ -425,7 +425,7 @@ describe("a restore that is cut off in the middle", () => {
 describe("a drill", () => {
   const drill = (files: readonly Material[], to: typeof target | undefined) => {
     scene = sceneOf(files);
-    return engine.capabilities.drill!(testCall(60_000), scene.task, to, LIMITS);
+    return engine.capabilities.drill!(testCall(60_000), scene.task, to, LIMITS, undefined);
   };
   const good = () => fileOf('{"type":"node","id":1,"labels":["A"],"properties":{"i":1}}', footer(1));
   const failing = () =>

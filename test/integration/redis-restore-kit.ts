@@ -63,7 +63,7 @@ export function restoreOf(url: string, folder: string, given: Given) {
     saved: () => saved,
     part: () => redis.capabilities.restore!(task(), { target: target(url), limits: given.limits ?? LIMITS }),
     drill: (call: Call = testCall()): Promise<Drilled> =>
-      redis.capabilities.drill!(call, task(), undefined, LIMITS),
+      redis.capabilities.drill!(call, task(), undefined, LIMITS, undefined),
   };
 }
 

@@ -15,7 +15,7 @@ export const neo4j: Engine<Neo4jConnection> = {
     migrations: async (connection) => (await import("./migrations.ts")).neo4jMigrations(connection),
     probe: async (connection) => (await import("./probe.ts")).neo4jProbe(connection),
     restore: async (task, origin) => (await import("./restore.ts")).neo4jRestore(task, origin),
-    drill: async (call, task, target, limits) =>
-      (await import("./restore-drill.ts")).neo4jDrill(call, task, target, limits),
+    drill: async (call, task, target, limits, live) =>
+      (await import("./restore-drill.ts")).neo4jDrill(call, task, target, limits, live),
   },
 };

@@ -4,6 +4,7 @@ import { type Call, createCall } from "../../call.ts";
 import type { Limits, Target } from "../../config/targets.ts";
 import { toOpsError } from "../../errors.ts";
 import type { Drilled, Found, RestoreTask } from "../../restore/port.ts";
+import { connectNeo4j, type Neo4jConnection } from "./connect.ts";
 import { failure } from "./errors.ts";
 import { described, isEmpty } from "./restore-wipe.ts";
 
@@ -16,10 +17,11 @@ export async function neo4jDrill(
   task: RestoreTask,
   target: Target | undefined,
   limits: Limits,
+  live: Target | undefined,
 ): Promise<Drilled> {
   const isGraph = task.files.some(({ kind }) => kind === "neo4j-ndjson" || kind === "neo4j-cypher");
   try {
-    return target && isGraph ? await loaded(call, task, target, limits) : await read(call, task);
+    return target && isGraph ? await loaded(call, task, target, limits, live) : await read(call, task);
   } catch (error) {
     const known = toOpsError(error);
     if (known.code !== "integrity") throw error;
@@ -55,6 +57,30 @@ async function read(call: Call, task: RestoreTask): Promise<Drilled> {
   };
 }
 
+/** A host has several names: the database says which one it is. A live server that does not answer is asked nothing. */
+async function requireOther(
+  call: Call,
+  scratch: Neo4jConnection,
+  live: Target,
+  limits: Limits,
+): Promise<void> {
+  const other = connectNeo4j(live, limits);
+  const idOf = async (connection: Neo4jConnection) =>
+    (await connection.read<{ id: string }>(call, "CALL db.info() YIELD id RETURN id"))[0]?.id;
+  try {
+    const id = await idOf(other).catch(() => undefined);
+    if (id === undefined || id !== (await idOf(scratch))) return;
+  } finally {
+    await other.close();
+  }
+  throw failure(
+    "usage",
+    scratch.place,
+    "is the live server: a drill would delete everything that is in it",
+    "name a server of its own in DRILL_NEO4J_URI",
+  );
+}
+
 const NOT_LOADED: Readonly<Record<string, string>> = {
   "neo4j-ndjson":
     "not loaded into a server: nodes, end points and schema were rebuilt from the file; DRILL_NEO4J_URI names a scratch server",
@@ -63,12 +89,19 @@ const NOT_LOADED: Readonly<Record<string, string>> = {
 };
 
 /** Into a server that holds nothing but what an earlier drill left, and nothing afterwards. */
-async function loaded(call: Call, task: RestoreTask, target: Target, limits: Limits): Promise<Drilled> {
+async function loaded(
+  call: Call,
+  task: RestoreTask,
+  target: Target,
+  limits: Limits,
+  live: Target | undefined,
+): Promise<Drilled> {
   const { boltPart } = await import("./restore.ts");
   const part = await boltPart(task, { target, limits }, true);
   const { graph } = part;
   const where = `the scratch server ${target.shown}`;
   try {
+    if (live) await requireOther(call, graph.connection, live, limits);
     const { content, marker } = await graph.look(call);
     if (marker?.phase !== "drill" && (marker || !isEmpty(content))) {
       const what = marker ? "a restore that is not at its end" : described(content);
