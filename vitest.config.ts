@@ -18,7 +18,8 @@ export default defineConfig({
           name: "parallel",
           include: ["test/**/*.test.ts"],
           exclude: [...NEO4J, CAMPAIGNS],
-          maxWorkers: 2,
+          // more than cores: they wait for servers and programs most of the time
+          maxWorkers: 3,
         },
       },
       {
