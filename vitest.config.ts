@@ -10,7 +10,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 240_000,
     // servers are frozen, killed and starved here: what fails once and not again is named at the end of `npm test`
-    retry: 1,
+    retry: 2,
     projects: [
       {
         extends: true,
@@ -18,8 +18,7 @@ export default defineConfig({
           name: "parallel",
           include: ["test/**/*.test.ts"],
           exclude: [...NEO4J, CAMPAIGNS],
-          // more than cores: they wait for servers and programs most of the time
-          maxWorkers: 3,
+          maxWorkers: 2,
         },
       },
       {

@@ -194,7 +194,7 @@ function count(json: string): Counts {
       else counts.skipped++;
       if (message !== undefined)
         remarks.push(
-          `${status === "passed" ? "passed at the second try" : status}: ${file.name}: ${fullName}: ${message.split("\n")[0]}`,
+          `${status === "passed" ? "passed at a later try" : status}: ${file.name}: ${fullName}: ${message.split("\n")[0]}`,
         );
     }
     if (file.status === "failed" && counts.failed === failedBefore) {
