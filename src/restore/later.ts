@@ -87,9 +87,9 @@ export async function abort(call: Call, tools: RestoreTools, restore: RestoreRec
 
 /** Undoes a restore that is done. @returns warnings */
 export async function rollback(call: Call, tools: RestoreTools, restore: RestoreRecord): Promise<string[]> {
-  await stopFirst(call, tools, restore);
   const warnings: string[] = [];
   try {
+    await stopFirst(call, tools, restore);
     await withSubjects(tools, restore, (subjects) => undoAll(call, tools, restore, subjects));
   } finally {
     warnings.push(...(await startAgain(beyond(call), tools, restore)));
