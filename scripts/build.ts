@@ -55,8 +55,12 @@ const lazyChildProcess: Plugin = {
 const builds = await Promise.all([
   build({
     ...common,
-    // the thread of SQLite backups loads a file of its own
-    entryPoints: { main: "src/main.ts", "sqlite-worker": "src/engines/sqlite/backup-worker.ts" },
+    // the thread of SQLite backups and the process of a query on a SQLite file load files of their own
+    entryPoints: {
+      main: "src/main.ts",
+      "sqlite-worker": "src/engines/sqlite/backup-worker.ts",
+      "sqlite-query": "src/engines/sqlite/query-child.ts",
+    },
     outdir: "dist",
     define: { OPSCTL_VERSION: JSON.stringify(version), "import.meta.dirname": "__dirname" },
     plugins: [separateVendors, lazyChildProcess],

@@ -15,10 +15,15 @@ import {
   type Targets,
   targetsOf,
 } from "./config/targets.ts";
+import { parseThresholds, type Thresholds } from "./config/thresholds.ts";
 import type { Connection, Engine } from "./engines/engine.ts";
 import { ENGINES } from "./engines/registry.ts";
 import type { EngineName } from "./errors.ts";
-import type { Probe } from "./health/port.ts";
+import type { CheckInfo } from "./health/doctor/check.ts";
+import { type BoundCheck, bind } from "./health/doctor/run.ts";
+import type { EngineScope } from "./health/doctor/scope.ts";
+import type { Probe, SampleStore, Statistics } from "./health/port.ts";
+import type { CleanupItem, Maintenance } from "./maintain/port.ts";
 import type { StoreHandle } from "./memory/breaker.ts";
 import type { Journal } from "./memory/journal.ts";
 import type { MemoryStore } from "./memory/port.ts";
@@ -28,8 +33,17 @@ import { defaultSets } from "./migrate/sets.ts";
 import type { SettingsTarget } from "./migrate/settings-port.ts";
 import { refuseNewer } from "./migrate/shipped.ts";
 import type { Io } from "./output/io.ts";
+import type { QueryTarget, ShellCommand } from "./query/port.ts";
 import type { RestoreJournal } from "./restore/journal.ts";
 import type { Drilled, RestorePart, RestoreTask } from "./restore/port.ts";
+
+/** How each engine's own shell is called here. */
+const SHELL_SETTINGS = {
+  neo4j: "OPSCTL_CYPHER_SHELL",
+  postgres: "OPSCTL_PSQL",
+  redis: "OPSCTL_REDIS_CLI",
+  sqlite: "OPSCTL_SQLITE3",
+} as const;
 
 /** Servers that keep the memory, in the order in which listings ask them. */
 const MEMORY_SERVERS = ["neo4j", "postgres"] as const;
@@ -43,6 +57,7 @@ export class App {
   readonly io: Io;
   readonly targets: Targets;
   readonly limits: Limits;
+  readonly thresholds: Thresholds;
   readonly #opened = new Map<string, Promise<{ engine: Engine; connection: Connection }>>();
   readonly #scratch: Connection[] = [];
   /** Servers whose schema is known not to be newer than this program. */
@@ -54,6 +69,7 @@ export class App {
     this.io = io;
     this.targets = targetsOf(config);
     this.limits = limitsOf(config);
+    this.thresholds = parseThresholds(config.text("OPSCTL_THRESHOLDS"));
   }
 
   get dataFile(): string {
@@ -99,6 +115,59 @@ export class App {
   async probe(target: Target): Promise<Probe> {
     const { engine, connection } = await this.open(target);
     return engine.capabilities.probe!(connection);
+  }
+
+  async statistics(target: Target): Promise<Statistics> {
+    const { engine, connection } = await this.open(target);
+    return engine.capabilities.statistics!(connection, { target, limits: this.limits }, this.thresholds);
+  }
+
+  /** What can be wrong with an engine, configured or not. */
+  async listChecks(name: EngineName): Promise<readonly CheckInfo[]> {
+    return (await ENGINES[name]()).capabilities.checks!();
+  }
+
+  /** What can be wrong with a target. Connects when they run. */
+  async checks(target: Target): Promise<BoundCheck[]> {
+    const { engine, connection } = await this.open(target);
+    const scope: EngineScope<Connection> = {
+      connection,
+      target,
+      limits: this.limits,
+      thresholds: this.thresholds,
+      root: this.config.text("OPSCTL_HOST_ROOT")!,
+    };
+    return (await engine.capabilities.checks!()).map((check) => bind(check, scope));
+  }
+
+  async maintenance(target: Target): Promise<Maintenance> {
+    const { engine, connection } = await this.open(target);
+    return engine.capabilities.maintenance!(connection, { target, limits: this.limits }, this.thresholds);
+  }
+
+  async query(target: Target): Promise<QueryTarget> {
+    const { engine, connection } = await this.open(target);
+    return engine.capabilities.query!(connection, { target, limits: this.limits });
+  }
+
+  /** The engine's own shell, connected to the target. */
+  async shell(target: Target): Promise<ShellCommand> {
+    const setting = SHELL_SETTINGS[target.engine];
+    return (await ENGINES[target.engine]()).capabilities.shell!(target, this.config.text(setting));
+  }
+
+  /** What runs that are over left on a server. */
+  async leftovers(call: Call, target: Target, kept: readonly string[]): Promise<CleanupItem[]> {
+    const { engine, connection } = await this.open(target);
+    const origin = { target, limits: this.limits };
+    return (await engine.capabilities.leftovers?.(call, connection, origin, kept)) ?? [];
+  }
+
+  /** The samples of this host. */
+  async samples(): Promise<SampleStore> {
+    const { connection } = await this.open(sqliteTarget(this.stateFile));
+    const { sqliteSamples } = await import("./engines/sqlite/samples.ts");
+    return sqliteSamples(connection as Parameters<typeof sqliteSamples>[0]);
   }
 
   /**

@@ -7,7 +7,7 @@ export interface Progress {
   label: string;
   done: number;
   total?: number;
-  unit: "rows" | "bytes" | "files" | "statements" | "keys";
+  unit: "rows" | "bytes" | "files" | "statements" | "keys" | "checks";
 }
 
 /**

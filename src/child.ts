@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { execa, parseCommandString } from "execa";
 import { abortError, type Call } from "./call.ts";
@@ -107,6 +108,37 @@ function toolError(
     ...(hint === undefined ? {} : { hint }),
     cause: stderr,
   });
+}
+
+/**
+ * Hands our own streams to a program and waits for its end. Ctrl-C is the program's: a terminal sends it to both, and in psql it ends a
+ * statement, not the shell.
+ * @returns its exit code; 128 + the number for a signal
+ * @throws OpsError `failed` when it cannot be started
+ */
+export async function runAttached(
+  call: Call,
+  file: string,
+  args: readonly string[],
+  { env = {}, engine, hint }: ToolOptions = {},
+): Promise<number> {
+  const ours = process.listeners("SIGINT");
+  const leaveIt = () => {};
+  process.removeAllListeners("SIGINT").on("SIGINT", leaveIt);
+  try {
+    const child = execa(file, args, { env, stdio: "inherit", reject: false });
+    const onAbort = () => child.kill("SIGTERM");
+    call.signal.addEventListener("abort", onAbort, { once: true });
+    if (call.signal.aborted) onAbort();
+    const result = await child;
+    call.signal.removeEventListener("abort", onAbort);
+    if (result.exitCode !== undefined) return result.exitCode;
+    if (result.signal !== undefined) return 128 + constants.signals[result.signal as NodeJS.Signals];
+    throw toolError(file, result, "", engine, hint);
+  } finally {
+    process.removeListener("SIGINT", leaveIt);
+    for (const listener of ours) process.on("SIGINT", listener);
+  }
 }
 
 /** What a program prints. @throws as `RunningTool.done`; OpsError `failed` for more than `maxBytes` */

@@ -40,7 +40,7 @@ const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "cleanup",
-    summary: "remove old archives, as the policy says",
+    summary: "remove what has had its time: archives, samples, leftovers",
     load: () => import("./commands/cleanup.ts"),
   },
   {
@@ -64,11 +64,45 @@ const COMMANDS: readonly CommandEntry[] = [
     summary: "list, show, import, export and forget fixes",
     load: () => import("./commands/fixes.ts"),
   },
-  { name: "stats", summary: "count what is stored and where", load: () => import("./commands/stats.ts") },
+  {
+    name: "stats",
+    summary: "show the figures of every database, and what is stored where",
+    load: () => import("./commands/stats.ts"),
+  },
   {
     name: "health",
     summary: "check disk, memory, CPU and every database",
     load: () => import("./commands/health.ts"),
+  },
+  {
+    name: "doctor",
+    summary: "find what is wrong, and the command that mends it",
+    load: () => import("./commands/doctor.ts"),
+  },
+  {
+    name: "metrics",
+    summary: "print all figures for Prometheus",
+    load: () => import("./commands/metrics.ts"),
+  },
+  {
+    name: "wait",
+    summary: "wait until the databases answer real queries",
+    load: () => import("./commands/wait.ts"),
+  },
+  {
+    name: "maintain",
+    summary: "vacuum, reindex and compact where it pays",
+    load: () => import("./commands/maintain.ts"),
+  },
+  {
+    name: "query",
+    summary: "run one statement, print its rows",
+    load: () => import("./commands/query.ts"),
+  },
+  {
+    name: "shell",
+    summary: "open psql, redis-cli, cypher-shell or sqlite3, connected",
+    load: () => import("./commands/shell.ts"),
   },
   {
     name: "queue",

@@ -52,10 +52,27 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (!(reason instanceof ReaderGone)) reportError(state, reportable(error, reason));
   } finally {
     await state.context?.app.close();
+    if (state.context) await record(argv, state.context);
     state.isOver = true;
     process.removeAllListeners("SIGINT");
     process.removeAllListeners("SIGTERM");
   }
+}
+
+/** Counts the command among the operations of this host. */
+async function record(argv: readonly string[], { app }: Context): Promise<void> {
+  const [{ commandName }, { recordOperation }] = await Promise.all([
+    import("./arguments.ts"),
+    import("./health/operations.ts"),
+  ]);
+  // what the context was opened for is the name of a command
+  const duration_ms = Math.round(process.uptime() * 1000);
+  recordOperation(app.stateFile, {
+    at: Date.now() - duration_ms,
+    command: commandName(argv)!,
+    duration_ms,
+    exit_code: Number(process.exitCode ?? 0),
+  });
 }
 
 /** After a signal or the deadline many things fail: the reason counts, unless a command says what it means for its work. */

@@ -4,6 +4,7 @@ import { aptInstall, aptUpdate, firstAvailable, stopPackagedService } from "./ap
 import { withLock } from "./lock.ts";
 import { installNeo4jJars } from "./neo4j-jars.ts";
 import { installPgvector } from "./pgvector.ts";
+import { installPromtool } from "./promtool.ts";
 import { cacheDir, isRoot, type Log, onPath } from "./shell.ts";
 import { findTools, NEO4J_VERSION, type PostgresTools, type Tools } from "./tools.ts";
 
@@ -49,7 +50,7 @@ const NEEDS: Need[] = [
 ];
 
 /**
- * Returns the tools, installing first what is missing: packages as root with apt, the Neo4j jars as anybody. Two runs
+ * Returns the tools, installing first what is missing: packages as root with apt, the Neo4j jars and promtool as anybody. Two runs
  * at once wait for each other. Throws one error which names everything that is missing and cannot be installed.
  */
 export async function ensureTools(log: Log): Promise<ReadyTools> {
@@ -75,6 +76,11 @@ async function installMissing(log: Log): Promise<ReadyTools> {
     await installNeo4jJars(mvn, log);
     tools = await findTools();
   }
+  if (!tools.promtool && onPath("apt-get") && onPath("dpkg-deb")) {
+    // what is still missing is named below, with all the rest
+    await installPromtool(log).catch((error: unknown) => log(String(error)));
+    tools = await findTools();
+  }
   if (isComplete(tools)) return tools;
   throw new Error(explain(tools, mayInstall));
 }
@@ -95,7 +101,8 @@ function isComplete(tools: Tools): tools is ReadyTools {
   return (
     NEEDS.every((need) => !need.missing(tools)) &&
     tools.postgres?.pgvector === true &&
-    tools.neo4jLib !== undefined
+    tools.neo4jLib !== undefined &&
+    tools.promtool !== undefined
   );
 }
 
@@ -111,6 +118,7 @@ function explain(tools: Tools, mayInstall: boolean): string {
   }
   if (!tools.neo4jLib)
     missing.push(`  the jars of Neo4j ${NEO4J_VERSION}: downloaded here once Java and Maven are there`);
+  if (!tools.promtool) missing.push("  promtool: part of Prometheus; on Debian and Ubuntu downloaded here");
   const way = mayInstall
     ? "apt could not install it all; install the rest by hand and run this again."
     : "Install it, or run this once as root on a machine with apt, which installs it.";

@@ -22,6 +22,7 @@ export interface Tools {
   sqlite3?: string;
   jq?: string;
   pgbouncer?: string;
+  promtool?: string;
 }
 
 /** What is there, undefined for what is not or is too old. Takes about 0.2 s. */
@@ -29,7 +30,17 @@ export async function findTools(): Promise<Tools> {
   const [postgres, redisServer, java] = await Promise.all([findPostgres(), findRedis(), findJava()]);
   const neo4jLib = existsSync(neo4jLibDir()) ? neo4jLibDir() : undefined;
   const [sqlite3, jq, pgbouncer] = ["sqlite3", "jq", "pgbouncer"].map(onPath);
-  return { postgres, redisServer, java, neo4jLib, sqlite3, jq, pgbouncer };
+  return { postgres, redisServer, java, neo4jLib, sqlite3, jq, pgbouncer, promtool: findPromtool() };
+}
+
+/** promtool on PATH, else the one that was downloaded. */
+export function findPromtool(): string | undefined {
+  return onPath("promtool") ?? [promtoolFile()].find(isExecutable);
+}
+
+/** Where promtool is or will be downloaded to. */
+export function promtoolFile(): string {
+  return join(cacheDir(), "promtool");
 }
 
 /** Where the Neo4j jars are or will be. */

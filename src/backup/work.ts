@@ -23,16 +23,19 @@ export async function makeWork(folder: string, label = SET): Promise<string> {
   }
 }
 
+/** The names of what runs work with in a folder, or left behind when they were killed. */
+export async function workIn(folder: string, label = SET): Promise<string[]> {
+  const isWork = (name: string) =>
+    name.startsWith(startOf(label)) || (label === SET && UNPUBLISHED.test(name));
+  return (await readdir(folder).catch((error) => Promise.reject(folderError(folder, error)))).filter(isWork);
+}
+
 /**
  * Removes what killed runs left behind. Only under the lock of the folder: nobody else works there then.
  * @returns the names that it removed
  */
 export async function sweepWork(folder: string, label = SET): Promise<string[]> {
-  const isLeftover = (name: string) =>
-    name.startsWith(startOf(label)) || (label === SET && UNPUBLISHED.test(name));
-  const names = (await readdir(folder).catch((error) => Promise.reject(folderError(folder, error)))).filter(
-    isLeftover,
-  );
+  const names = await workIn(folder, label);
   for (const name of names) await rm(join(folder, name), { recursive: true, force: true });
   return names;
 }

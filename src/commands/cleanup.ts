@@ -1,43 +1,59 @@
 import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Command } from "commander";
 import type * as v from "valibot";
-import { listArchives } from "../backup/archives.ts";
-import {
-  type Applied,
-  applyRetention,
-  type Planned,
-  planRetention,
-  type RetentionPolicy,
-} from "../backup/retention.ts";
-import { sweepWork } from "../backup/work.ts";
+import type { RetentionPolicy } from "../backup/retention.ts";
+import { throwIfAborted } from "../call.ts";
 import type { cleanedUp } from "../contract/backup-list.ts";
-import { OpsError } from "../errors.ts";
-import { bytes } from "../output/human.ts";
+import { type Degraded, OpsError, toOpsError, usageError } from "../errors.ts";
+import {
+  bytesOf,
+  CLEANUP_KINDS,
+  type CleanupKindName,
+  type CleanupOutcome,
+  countOf,
+  notLooked,
+  type PlacedKind,
+  runCleanup,
+} from "../maintain/cleanup.ts";
 import type { Io } from "../output/io.ts";
-import { type Column, printTable } from "../output/table.ts";
+import { suggest } from "../suggest.ts";
 import { archiveFolder, DIR } from "./backup-folder.ts";
-import type { Context, Run } from "./command.ts";
+import { cleanupKinds, type Kinds } from "./cleanup-kinds.ts";
+import { render } from "./cleanup-view.ts";
+import { type Context, collect, type Run, STRICT } from "./command.ts";
 import { defineRetention, type RetentionOptions, retentionPolicy } from "./retention-options.ts";
 
-type CleanedUp = v.InferOutput<typeof cleanedUp>;
+export type CleanedUp = v.InferOutput<typeof cleanedUp>;
 
 interface CleanupOptions extends RetentionOptions {
   dir?: string;
   dryRun?: boolean;
+  only?: string[];
 }
+
+/** They touch the folder of the archives, where a backup may be at work. */
+const LOCKED: readonly CleanupKindName[] = ["spools", "archives"];
+/** Of each kind in the answer. */
+const SHOWN_ITEMS = 20;
 
 export function define(command: Command, run: Run): void {
   defineRetention(command)
     .option(...DIR)
     .option("--dry-run", "print what would be removed and why; write nothing")
+    .option("--only <kinds>", `these kinds alone: ${CLEANUP_KINDS.join(", ")} (repeatable)`, collect)
+    .option(...STRICT)
     .addHelpText(
       "after",
       `
-Removes archives by the policy that a backup applies too, and what killed runs left behind. Whatever the policy says, the
-newest complete and verified archive of each engine stays, and so does everything that is newer than the last good one.
+Removes what has had its time, for cron: archives by the policy that a backup applies too, samples and the log of operations
+(OPSCTL_KEEP_SAMPLES), tombstones (OPSCTL_KEEP_TOMBSTONES), and what killed runs left behind here and on the servers. Whatever the
+policy says, the newest complete and verified archive of each engine stays, and so does everything that is newer than the last good one.
+A server that is away is left out; with --strict that is exit code 3.
 
 Examples:
   opsctl cleanup --dry-run
+  opsctl cleanup --only samples,tombstones
   opsctl cleanup --keep-daily 7 --keep-weekly 4 --keep-monthly 12`,
     )
     .action(run<CleanupOptions>(cleanup));
@@ -46,58 +62,134 @@ Examples:
 async function cleanup(context: Context, _args: string[], options: CleanupOptions) {
   const folder = archiveFolder(context, options.dir);
   const policy = retentionPolicy(context.app.config, options);
+  const wanted = kindNames(options.only);
   const isDry = options.dryRun === true;
-  const { plan, applied, swept } =
-    isDry || !existsSync(folder) ? await foresee(folder, policy) : await remove(context, folder, policy);
-  const errors = new Map(applied.failed.map(({ archive, error }) => [archive, error.message]));
-  const data: CleanedUp = {
+  const kinds = cleanupKinds(context, folder, policy, isDry);
+  const chosen = kinds.all.filter(({ kind }) => wanted.includes(kind));
+  const outcomes = isDry
+    ? await runCleanup(context.call, chosen, true)
+    : await remove(context, folder, chosen);
+  const data = dataOf(folder, policy, isDry, kinds, outcomes);
+  return {
+    data,
+    render: (io: Io) => render(io, data),
+    degraded: data.degraded,
+    failure: failureOf(outcomes),
+  };
+}
+
+/** @throws OpsError `usage` for a kind that does not exist */
+function kindNames(only: readonly string[] | undefined): readonly CleanupKindName[] {
+  if (only === undefined) return CLEANUP_KINDS;
+  const names = only.flatMap((text) => text.split(",")).map((text) => text.trim());
+  return names.map((name) => {
+    const known = CLEANUP_KINDS.find((kind) => kind === name);
+    if (known) return known;
+    const hint = suggest(name, CLEANUP_KINDS) ?? `they are: ${CLEANUP_KINDS.join(", ")}`;
+    throw usageError(`--only: there is no kind "${name}"`, hint);
+  });
+}
+
+/** What needs the lock of the archives runs under it; the lock's own note is looked at before, since taking the lock writes another. */
+async function remove(
+  { app, call }: Context,
+  folder: string,
+  kinds: readonly PlacedKind[],
+): Promise<CleanupOutcome[]> {
+  const [before, under, after] = ["locks", "lock", ""].map((place) =>
+    kinds.filter(({ kind }) => place === (kind === "locks" ? "locks" : LOCKED.includes(kind) ? "lock" : "")),
+  ) as [PlacedKind[], PlacedKind[], PlacedKind[]];
+  const outcomes = await runCleanup(call, before, false);
+  if (under.length > 0 && !existsSync(folder)) outcomes.push(...(await runCleanup(call, under, false)));
+  else if (under.length > 0) {
+    try {
+      const lock = await app.backupLock(call, folder);
+      try {
+        outcomes.push(...(await runCleanup(call, under, false)));
+      } finally {
+        await lock.release();
+      }
+    } catch (error) {
+      throwIfAborted(call);
+      outcomes.push(...under.map((kind) => notLooked(kind, toOpsError(error))));
+    }
+  }
+  return [...outcomes, ...(await runCleanup(call, after, false))];
+}
+
+function dataOf(
+  folder: string,
+  policy: RetentionPolicy,
+  isDry: boolean,
+  { archives }: Kinds,
+  outcomes: readonly CleanupOutcome[],
+): CleanedUp {
+  const gone = (outcome: CleanupOutcome) => (isDry ? outcome.items : outcome.removed);
+  const of = (kind: CleanupKindName) => outcomes.filter((outcome) => outcome.kind === kind);
+  const removed = of("archives").flatMap(gone);
+  const failures = new Map(
+    of("archives").flatMap((outcome) =>
+      [...outcome.failures].map(([item, error]) => [item.subject, error.message]),
+    ),
+  );
+  const swept = of("spools").flatMap((outcome) => outcome.removed.map(({ subject }) => subject));
+  return {
     dir: folder,
     dry_run: isDry,
     policy: described(policy),
-    archives: plan.map(({ archive, action, reasons }) => ({
+    archives: archives.plan().map(({ archive, action, reasons }) => ({
       name: archive.name,
       action,
       reasons,
       size_bytes: archive.size_bytes,
-      error: errors.get(archive) ?? null,
+      error: failures.get(archive.path) ?? null,
     })),
-    removed_count: applied.removed.length,
-    removed_bytes: applied.removed.reduce((sum, { size_bytes: size }) => sum + size, 0),
-    swept,
+    removed_count: removed.length,
+    removed_bytes: bytesOf(removed),
+    swept: swept.filter((path) => dirname(path) === folder).map((path) => path.slice(folder.length + 1)),
+    kinds: outcomes.map((outcome) => ({
+      kind: outcome.kind,
+      engine: outcome.engine,
+      found: countOf(outcome.items),
+      removed: countOf(outcome.removed),
+      size_bytes: bytesOf(gone(outcome)),
+      error: outcome.error?.message ?? null,
+      items: outcome.items
+        .slice(0, SHOWN_ITEMS)
+        .map(({ subject, why, count, size_bytes }) => ({ subject, why, count, size_bytes })),
+    })),
+    degraded: degradedOf(outcomes),
   };
-  return { data, render: (io: Io) => render(io, data), failure: failureOf(applied) };
 }
 
-interface Cleaned {
-  plan: Planned[];
-  applied: Applied;
-  swept: string[];
+const isOfServer = ({ engine }: CleanupOutcome) => engine !== null && engine !== "sqlite";
+
+/** Servers that could not be looked at, each once. */
+function degradedOf(outcomes: readonly CleanupOutcome[]): Degraded[] {
+  const away = outcomes.flatMap((outcome) =>
+    isOfServer(outcome) && outcome.error
+      ? [{ engine: outcome.engine!, code: outcome.error.code, message: outcome.error.message }]
+      : [],
+  );
+  return [...new Map(away.map((one) => [`${one.engine} ${one.message}`, one])).values()];
 }
 
-async function foresee(folder: string, policy: RetentionPolicy): Promise<Cleaned> {
-  const plan = planRetention(await listArchives(folder), policy, Date.now());
-  const removed = plan.filter(({ action }) => action === "remove").map(({ archive }) => archive);
-  return { plan, applied: { removed, failed: [] }, swept: [] };
-}
-
-async function remove({ app, call }: Context, folder: string, policy: RetentionPolicy): Promise<Cleaned> {
-  const lock = await app.backupLock(call, folder);
-  try {
-    const swept = await sweepWork(folder);
-    const plan = planRetention(await listArchives(folder), policy, Date.now());
-    return { plan, applied: await applyRetention(call, plan), swept };
-  } finally {
-    await lock.release();
-  }
-}
-
-function failureOf({ failed }: Applied): OpsError | undefined {
-  const [first] = failed;
-  if (!first || failed.length === 1) return first?.error;
-  const { code, message, hint } = first.error;
+/** What failed on this host; of several things the first, and how many. */
+function failureOf(outcomes: readonly CleanupOutcome[]): OpsError | undefined {
+  const failed = outcomes.filter((outcome) => !isOfServer(outcome) && outcome.error);
+  const errors = [
+    ...new Map(
+      failed
+        .flatMap(({ error, failures }) => (failures.size > 0 ? [...failures.values()] : [error!]))
+        .map((error) => [error.message, error]),
+    ).values(),
+  ];
+  const [first] = errors;
+  if (!first || errors.length === 1) return first;
+  const { code, message, hint } = first;
   return new OpsError({
     code,
-    message: `${failed.length} archives were not removed; the first: ${message}`,
+    message: `${errors.length} things were not removed; the first: ${message}`,
     ...(hint === undefined ? {} : { hint }),
   });
 }
@@ -113,29 +205,4 @@ function described(policy: RetentionPolicy): CleanedUp["policy"] {
     keep_yearly: rules.yearly ?? null,
     keep_within_ms: rules.withinMs ?? null,
   };
-}
-
-/** Columns of `cleanup`: name, action, size, why. */
-const COLUMNS: readonly Column<CleanedUp["archives"][number]>[] = [
-  { header: "NAME", value: ({ name }) => name },
-  {
-    header: "ACTION",
-    value: ({ action, error }) => (error === null ? action : "failed"),
-    style: ({ action, error }) => (error !== null ? "red" : action === "remove" ? "yellow" : undefined),
-  },
-  {
-    header: "SIZE",
-    value: ({ size_bytes: size }) => size,
-    shown: ({ size_bytes: size }) => bytes(size),
-    align: "right",
-  },
-  { header: "WHY", value: ({ reasons, error }) => error ?? reasons.join("; "), flexible: true },
-];
-
-async function render(io: Io, data: CleanedUp): Promise<void> {
-  await printTable(io, COLUMNS, data.archives);
-  for (const name of data.swept) io.note(`${name}: left behind by a run that was killed, removed`);
-  const verb = data.dry_run ? "would be removed" : "removed";
-  const kept = data.archives.length - data.removed_count;
-  io.note(`${data.dir}: ${data.removed_count} ${verb} (${bytes(data.removed_bytes)}), ${kept} kept`);
 }

@@ -1,3 +1,4 @@
+import type { App } from "../app.ts";
 import { type EngineName, usageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
 import type { Context } from "./command.ts";
@@ -36,6 +37,14 @@ const VARIABLES: Readonly<Record<EngineName, string>> = {
 export function requireConfigured({ app }: Context, name: EngineName): void {
   if (app.migrationTarget(name)) return;
   throw usageError(`${name} is not configured`, `set ${VARIABLES[name]}`);
+}
+
+/** The one engine that a command works on. @throws OpsError `usage` for an unknown name, or an engine without a server */
+export function oneEngine({ targets }: App, text: string): EngineName {
+  if (text === "all") throw usageError('"all" is no single engine', `use one of ${NAMES.join(", ")}`);
+  const [name] = engineNames([text], NAMES);
+  if (!targets[name!]) throw usageError(`${name} is not configured`, `set ${VARIABLES[name!]}`);
+  return name!;
 }
 
 /** Whether a text names an engine. */

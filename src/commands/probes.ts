@@ -1,11 +1,11 @@
 import type { App } from "../app.ts";
+import type { EngineName } from "../errors.ts";
+import { TITLES } from "../health/doctor/words.ts";
 import type { EngineProbe } from "../health/probes.ts";
 
-const TITLES = { neo4j: "Neo4j", postgres: "PostgreSQL", redis: "Redis", sqlite: "SQLite" } as const;
-
-/** How to ask each configured engine. */
-export function engineProbes(app: App): EngineProbe[] {
-  return app.configured().map((name) => ({
+/** How to ask each of these engines; by default all that are configured. */
+export function engineProbes(app: App, names: readonly EngineName[] = app.configured()): EngineProbe[] {
+  return names.map((name) => ({
     name,
     title: TITLES[name],
     probe: () => app.probe(app.targets[name]!),

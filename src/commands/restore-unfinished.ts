@@ -1,18 +1,22 @@
 import { existsSync } from "node:fs";
-import { UNFINISHED } from "../restore/journal.ts";
+import { type RestoreRecord, UNFINISHED } from "../restore/journal.ts";
 import type { Context } from "./command.ts";
 
-/** A restore that a process died in is said wherever an operator may look. What cannot be read says nothing: this is a note. */
-export async function noteUnfinished({ app, call, io }: Context): Promise<void> {
-  // looking makes no file
-  if (!existsSync(app.stateFile)) return;
+/** The restore that a process died in. Looking makes no state file; one that cannot be read is as none here, and doctor says why. */
+export async function unfinishedRestore({ app, call }: Context): Promise<RestoreRecord | undefined> {
+  if (!existsSync(app.stateFile)) return undefined;
   const restores = await app
     .restoreJournal()
     .then((journal) => journal.list(call))
     .catch(() => []);
-  const open = restores.find(({ state }) => UNFINISHED.includes(state));
+  return restores.find(({ state }) => UNFINISHED.includes(state));
+}
+
+/** An unfinished restore is said wherever an operator may look. */
+export async function noteUnfinished(context: Context): Promise<void> {
+  const open = await unfinishedRestore(context);
   if (open)
-    io.note(
+    context.io.note(
       `the restore ${open.id} of ${open.name} is not over (${open.state}): opsctl restore --resume, or --abort`,
       "warning:",
     );

@@ -1,49 +1,126 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import type * as v from "valibot";
-import { type Archive, listArchives } from "../backup/archives.ts";
+import { type Archive, latest, listArchives } from "../backup/archives.ts";
 import { lastDrilled } from "../backup/drilled.ts";
 import { timeOf } from "../backup/timeline.ts";
-import type { stats } from "../contract/operations.ts";
-import type { Degraded } from "../errors.ts";
+import { abortError } from "../call.ts";
+import type { stats } from "../contract/stats.ts";
+import type { Degraded, EngineName } from "../errors.ts";
+import { readOperations } from "../health/operation-stats.ts";
 import { collectStats } from "../health/stats.ts";
-import { age, bytes, isoTime } from "../output/human.ts";
-import { type Column, printTable } from "../output/table.ts";
+import { isoTime } from "../output/human.ts";
 import { archiveFolder } from "./backup-folder.ts";
-import { type Context, type Run, STRICT } from "./command.ts";
+import { type Context, duration, integer, type Run, STRICT } from "./command.ts";
+import { engineNames, requireConfigured } from "./engines.ts";
 import { noteLeftover } from "./leftover.ts";
 import { engineProbes } from "./probes.ts";
 import { noteUnfinished } from "./restore-unfinished.ts";
+import { collectFigures, compareWithSamples, type History } from "./stats-collect.ts";
+import { renderStats } from "./stats-render.ts";
 
-type Stats = v.InferOutput<typeof stats>;
+export type Stats = v.InferOutput<typeof stats>;
+
+interface Options {
+  watch?: number;
+  top: number;
+}
+
+const TOP = 10;
 
 export function define(command: Command, run: Run): void {
   command
+    .argument("[engines...]", "neo4j, postgres, redis, sqlite or all (default: all that are configured)")
+    .option(
+      "--watch <duration>",
+      "again and again, for example 2s; with --json one object a line",
+      duration("--watch"),
+    )
+    .option("--top <n>", "rows of lists: tables, indexes, labels, namespaces", integer("--top", 1, 1000), TOP)
     .option(...STRICT)
-    .addHelpText("after", "\nExample:\n  opsctl stats --json | jq .fixes")
-    .action(run(show));
+    .addHelpText(
+      "after",
+      `
+On a terminal the figures come in tables with their units; in a pipe one figure a line, its path in the JSON and the raw number. Growth
+is against the last sample in the state file; a sample is kept every ten minutes at most, when stats runs.
+
+Examples:
+  opsctl stats --json | jq .fixes
+  opsctl stats postgres redis --top 5
+  opsctl stats | grep ^postgres.connections`,
+    )
+    .action(run<Options>(show));
 }
 
-async function show(context: Context) {
+async function show(context: Context, given: string[], options: Options) {
+  const { app } = context;
+  const names = engineNames(given, app.configured());
+  for (const name of names) requireConfigured(context, name);
+  if (options.watch === undefined) {
+    await noteLeftover(context);
+    await noteUnfinished(context);
+    return answer(await collect(context, names, options));
+  }
+  for (;;) await tick(context, names, options, options.watch);
+}
+
+/** One round of `--watch`; a signal or --timeout ends it. */
+async function tick(
+  context: Context,
+  names: readonly EngineName[],
+  options: Options,
+  everyMs: number,
+): Promise<void> {
+  const { call, io, globals } = context;
+  const { data, render, degraded } = answer(await collect(context, names, options));
+  context.clearProgress();
+  if (globals.json) await io.out(`${JSON.stringify(data)}\n`);
+  else {
+    // home, and what was there before away
+    if (io.stdoutIsTty) await io.out("\u001b[H\u001b[2J");
+    await render(io);
+  }
+  for (const { engine, message } of degraded) io.note(`${engine} is missing here: ${message}`, "warning:");
+  await sleep(everyMs, undefined, { signal: call.signal }).catch(() => {
+    throw abortError(call.signal.reason);
+  });
+}
+
+function answer({ data, sizes }: Gathered) {
+  return {
+    data,
+    render: (io: Context["io"]) => renderStats(io, data, sizes),
+    degraded: data.degraded,
+  };
+}
+
+interface Gathered {
+  data: Stats;
+  sizes: History["sizes"];
+}
+
+async function collect(context: Context, names: readonly EngineName[], { top }: Options): Promise<Gathered> {
   const { app, call } = context;
   const stores = app.stores();
   // side by side: with servers away each of them takes its time
-  const [{ value: counts, degraded }, { engines, files }] = await Promise.all([
+  const [{ value: counts, degraded }, { engines, files }, archives, operations] = await Promise.all([
     stores.read(call, (store) => store.counts(call)),
     collectStats(call, {
-      probes: engineProbes(app),
+      probes: engineProbes(app, names),
       files: [
         { name: "data", path: app.dataFile },
         { name: "state", path: app.stateFile },
       ],
+      budgetMs: app.config.durationMs("OPSCTL_HEALTH_BUDGET"),
     }),
+    archivesOf(context),
+    readOperations(app.stateFile, Date.now() - app.config.durationMs("OPSCTL_KEEP_SAMPLES")),
   ]);
-  await noteLeftover(context);
-  await noteUnfinished(context);
+  const collected = await collectFigures(context, engines, top);
+  const { figures, sizes } = await compareWithSamples(context, collected.figures);
   const waiting = await stores.journal.counts(call);
   const missing: Degraded[] = engines
-    .filter(
-      ({ status, engine }) => status === "disconnected" && degraded.every((known) => known.engine !== engine),
-    )
+    .filter(({ status }) => status === "disconnected")
     .map(({ engine, code, message }) => ({
       engine,
       code: code ?? "unreachable",
@@ -51,6 +128,7 @@ async function show(context: Context) {
     }));
   const connected = (name: string) =>
     engines.some(({ engine, status }) => engine === name && status === "connected");
+  const configured = app.configured();
   const data: Stats = {
     neo4j_connected: connected("neo4j"),
     // the guides' Memori is the store of the records: PostgreSQL, or the embedded file where no server is configured
@@ -62,34 +140,50 @@ async function show(context: Context) {
     events: counts.events,
     engines: engines.map(({ engine, status, version, latency_ms }) => ({
       engine,
-      configured: status !== "not configured",
+      configured: configured.includes(engine),
       connected: status === "connected",
       target: app.targets[engine]?.shown ?? null,
       version,
       latency_ms,
     })),
     files,
-    drilled_backup: await drilledBackup(context),
+    drilled_backup: archives.drilled,
     queue: {
       waiting: waiting.reduce((sum, row) => sum + row.waiting, 0),
       rejected: waiting.reduce((sum, row) => sum + row.rejected, 0),
     },
-    degraded: [...degraded, ...missing],
+    ...figures,
+    archives: archives.all,
+    operations,
+    degraded: onePerEngine([...degraded, ...missing, ...collected.degraded]),
   };
+  return { data, sizes };
+}
+
+function onePerEngine(degraded: readonly Degraded[]): Degraded[] {
+  return degraded.filter(
+    ({ engine }, index) => degraded.findIndex((known) => known.engine === engine) === index,
+  );
+}
+
+async function archivesOf(
+  context: Context,
+): Promise<{ all: Stats["archives"]; drilled: Stats["drilled_backup"] }> {
+  const dir = archiveFolder(context, undefined);
+  // a folder that cannot be read is no reason to say nothing of the servers
+  const archives = await listArchives(dir).catch(() => []);
   return {
-    data,
-    render: (io: Context["io"]) => printTable(io, COLUMNS, rowsOf(data)),
-    degraded: data.degraded,
+    all: {
+      dir,
+      count: archives.length,
+      size_bytes: archives.reduce((sum, { size_bytes: size }) => sum + size, 0),
+      newest_verified: described(latest(archives)),
+    },
+    drilled: described(lastDrilled(archives)),
   };
 }
 
-async function drilledBackup(context: Context): Promise<Stats["drilled_backup"]> {
-  let archive: Archive | undefined;
-  try {
-    archive = lastDrilled(await listArchives(archiveFolder(context, undefined)));
-  } catch {
-    // a folder that cannot be read is no reason to say nothing of the servers
-  }
+function described(archive: Archive | undefined): Stats["drilled_backup"] {
   if (archive === undefined) return null;
   const at = timeOf(archive);
   return {
@@ -98,46 +192,4 @@ async function drilledBackup(context: Context): Promise<Stats["drilled_backup"]>
     age_ms: at === null ? null : Date.now() - at,
     drilled_at: archive.sidecar?.drill?.at ?? null,
   };
-}
-
-interface Row {
-  name: string;
-  value: string | number | null;
-  shown: string;
-}
-
-/** Columns of `stats`: name, value. */
-const COLUMNS: readonly Column<Row>[] = [
-  { header: "", value: (row) => row.name },
-  { header: "", value: (row) => row.value, shown: (row) => row.shown },
-];
-
-function rowsOf(data: Stats): Row[] {
-  const row = (name: string, value: string | number | null, shown = String(value ?? "–")): Row => ({
-    name,
-    value,
-    shown,
-  });
-  return [
-    ...(["fixes", "records", "events", "issues", "agents"] as const).map((name) => row(name, data[name])),
-    ...data.engines.map(({ engine, configured, connected, version, target }) => {
-      const state = connected ? "connected" : configured ? "disconnected" : "not configured";
-      return row(engine, state, connected ? `connected, ${version}, ${target}` : state);
-    }),
-    ...data.files.map(({ name, path, size_bytes }) =>
-      row(
-        `${name} file`,
-        size_bytes,
-        size_bytes === null ? `none yet (${path})` : `${bytes(size_bytes)} (${path})`,
-      ),
-    ),
-    row("drilled backup", data.drilled_backup?.name ?? null, drilledText(data.drilled_backup)),
-    row("queued deliveries", data.queue.waiting),
-    row("rejected deliveries", data.queue.rejected),
-  ];
-}
-
-function drilledText(backup: Stats["drilled_backup"]): string {
-  if (backup === null) return "none yet";
-  return backup.age_ms === null ? backup.name : `${backup.name}, ${age(backup.age_ms)} old`;
 }

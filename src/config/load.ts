@@ -11,6 +11,8 @@ export interface ResolvedSetting {
   value: string | undefined;
   /** `environment`, `.env`, `opsctl.toml [default]`, `profile staging`, `default`, … */
   source: string;
+  /** The file that X_FILE named. */
+  file?: string;
 }
 
 export interface Config {
@@ -92,7 +94,8 @@ async function resolveSetting(
     const value = await valueFrom(setting, source, signal);
     if (value === undefined) continue;
     checkValue(setting, value.text, source.label);
-    return { setting, value: value.text, source: value.label };
+    const file = value.file === undefined ? {} : { file: value.file };
+    return { setting, value: value.text, source: value.label, ...file };
   }
   return { setting, value: setting.default, source: setting.default === undefined ? "unset" : "default" };
 }

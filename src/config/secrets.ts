@@ -12,7 +12,7 @@ export async function valueFrom(
   setting: Setting,
   source: Source,
   signal?: AbortSignal,
-): Promise<{ text: string; label: string } | undefined> {
+): Promise<{ text: string; label: string; file?: string } | undefined> {
   const { values, label, mayRunCommands } = source;
   const forms = setting.secret
     ? [setting.name, `${setting.name}_FILE`, `${setting.name}_COMMAND`]
@@ -32,7 +32,11 @@ export async function valueFrom(
   }
   if (form === setting.name) return { text: values[form]!, label };
   if (form.endsWith("_FILE"))
-    return { text: readSecretFile(form, values[form]!), label: `${label}, ${form}` };
+    return {
+      text: readSecretFile(form, values[form]!),
+      label: `${label}, ${form}`,
+      file: values[form]!,
+    };
   return { text: await runSecretCommand(form, values[form]!, signal), label: `${label}, ${form}` };
 }
 

@@ -86,9 +86,28 @@ async function readProfiles(path: string): Promise<Record<string, Record<string,
         `put it under [default] or another [profile]`,
       );
     }
-    profiles[profile] = readProfile(path, profile, table as Record<string, unknown>);
+    if (profile !== THRESHOLDS_BLOCK) {
+      profiles[profile] = readProfile(path, profile, table as Record<string, unknown>);
+    }
+  }
+  const thresholds = document[THRESHOLDS_BLOCK];
+  // a profile's own OPSCTL_THRESHOLDS wins over the block
+  if (thresholds) {
+    profiles["default"] = { OPSCTL_THRESHOLDS: asPairs(path, thresholds), ...profiles["default"] };
   }
   return profiles;
+}
+
+/** The block of opsctl.toml that is no profile. Its names and limits are checked where the setting is. */
+const THRESHOLDS_BLOCK = "thresholds";
+
+function asPairs(path: string, table: object): string {
+  return Object.entries(table)
+    .map(([name, value]) => {
+      if (typeof value === "number" || typeof value === "bigint") return `${name}=${value}`;
+      throw usageError(`${path}: [${THRESHOLDS_BLOCK}] ${name} must be a number`);
+    })
+    .join(",");
 }
 
 function readProfile(path: string, profile: string, table: Record<string, unknown>): Record<string, string> {

@@ -1,7 +1,8 @@
 /** What `backup list`, `show` and `diff`, and `cleanup`, print. */
 import * as v from "valibot";
 import { CONTAINERS, drillSchema, LEVELS, metadataSchema, verifiedSchema } from "../backup/metadata.ts";
-import { count, engine, milliseconds, nullableText, text, time } from "./common.ts";
+import { CLEANUP_KINDS } from "../maintain/cleanup.ts";
+import { count, degraded, engine, milliseconds, nullableText, text, time } from "./common.ts";
 
 const consistency = v.nullable(v.picklist(["consistent", "fuzzy"]));
 /** `missing`: only the sidecar is there. `unknown`: there is no sidecar, or none that can be read. */
@@ -129,6 +130,24 @@ export const cleanedUp = v.strictObject({
   /** With `--dry-run`: what would be removed. */
   removed_count: count,
   removed_bytes: count,
-  /** What killed runs left behind, and was removed. */
+  /** What killed runs left behind in the folder of archives, and was removed. */
   swept: v.array(text),
+  /** Every kind that was looked for; one of servers, once for each. */
+  kinds: v.array(
+    v.strictObject({
+      kind: v.picklist(CLEANUP_KINDS),
+      engine: v.nullable(engine),
+      /** Things, or rows of tables. */
+      found: count,
+      /** 0 with `--dry-run`. */
+      removed: count,
+      /** Of what was removed (with `--dry-run`: found), where it is known. */
+      size_bytes: count,
+      /** Why it could not look, or take something away. */
+      error: nullableText,
+      /** What was found, at most 20. */
+      items: v.array(v.strictObject({ subject: text, why: text, count, size_bytes: v.nullable(count) })),
+    }),
+  ),
+  degraded,
 });

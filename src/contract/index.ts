@@ -4,10 +4,12 @@ import { drilledBackup } from "./backup-drill.ts";
 import * as archives from "./backup-list.ts";
 import { backupSchedule } from "./backup-schedule.ts";
 import { verifiedBackups } from "./backup-verify.ts";
+import * as doctor from "./doctor.ts";
 import * as memory from "./memory.ts";
 import * as migrate from "./migrate.ts";
 import * as operations from "./operations.ts";
 import * as restore from "./restore.ts";
+import { stats } from "./stats.ts";
 import { migratedVolumes } from "./volumes.ts";
 
 /** The object that each command prints with `--json`. Streaming commands print one such line per answer. */
@@ -51,8 +53,14 @@ export const CONTRACTS: Readonly<Record<string, GenericSchema>> = {
   "restore --forget": restore.forgottenRestores,
   "migrate-volumes": migratedVolumes,
   cleanup: archives.cleanedUp,
-  stats: operations.stats,
+  stats,
   health: operations.health,
+  doctor: doctor.diagnosis,
+  "doctor --list": doctor.checkList,
+  "metrics --textfile": doctor.writtenMetrics,
+  wait: doctor.waited,
+  maintain: doctor.maintained,
+  query: doctor.queried,
   queue: operations.queue,
   "queue sync": operations.synced,
   "queue drop": operations.dropped,

@@ -80,44 +80,12 @@ export const synced = v.strictObject({
 
 export const dropped = v.strictObject({ seq: count, status: v.picklist(["dropped", "planned"]) });
 
-const connection = v.strictObject({
-  engine,
-  configured: v.boolean(),
-  connected: v.boolean(),
-  target: nullableText,
-  version: nullableText,
-  latency_ms: v.nullable(v.number()),
-});
-
-export const stats = v.strictObject({
-  neo4j_connected: v.boolean(),
-  memori_available: v.boolean(),
-  fixes: count,
-  agents: count,
-  issues: count,
-  records: count,
-  events: count,
-  engines: v.array(connection),
-  files: v.array(v.strictObject({ name: text, path: text, size_bytes: v.nullable(count) })),
-  /** The newest archive of OPSCTL_BACKUPS that passed a drill; null: none did. */
-  drilled_backup: v.nullable(
-    v.strictObject({
-      name: text,
-      created_at: v.nullable(time),
-      /** Of the archive: data since then are in none that is known to come back. */
-      age_ms: v.nullable(milliseconds),
-      drilled_at: v.nullable(time),
-    }),
-  ),
-  queue: v.strictObject({ waiting: count, rejected: count }),
-  degraded,
-});
-
 const diskReading = {
   status: v.picklist(["ok", "warning", "critical"]),
   path: text,
   usage_percent: v.nullable(v.number()),
   total_bytes: v.nullable(count),
+  used_bytes: v.nullable(count),
   free_bytes: v.nullable(count),
   message: nullableText,
 };
@@ -160,8 +128,23 @@ export const health = v.strictObject({
       latency_ms: v.nullable(v.number()),
       code: nullableText,
       message: nullableText,
+      /** With `--deep`: a value that was set, read back and deleted. */
+      write_test: v.nullable(
+        v.strictObject({ ok: v.boolean(), duration_ms: v.number(), message: nullableText }),
+      ),
     }),
   ),
+  /** Neo4j's HTTP port; null: NEO4J_HTTP_URL is not set. */
+  http: v.nullable(
+    v.strictObject({
+      url: text,
+      status: databaseState,
+      latency_ms: v.nullable(v.number()),
+      message: nullableText,
+    }),
+  ),
+  /** The id of a restore that is not over. */
+  unfinished_restore: nullableText,
 });
 
 export const environment = v.strictObject({

@@ -1,11 +1,16 @@
 import type { BackupOptions, BackupPart, ParseFile } from "../backup/port.ts";
 import type { Call } from "../call.ts";
 import type { Limits, Target } from "../config/targets.ts";
+import type { Thresholds } from "../config/thresholds.ts";
 import type { EngineName } from "../errors.ts";
-import type { Probe } from "../health/port.ts";
+import type { Check } from "../health/doctor/check.ts";
+import type { EngineScope } from "../health/doctor/scope.ts";
+import type { Probe, Statistics } from "../health/port.ts";
+import type { CleanupItem, Maintenance } from "../maintain/port.ts";
 import type { MemoryStore } from "../memory/port.ts";
 import type { MigrationTarget } from "../migrate/port.ts";
 import type { SettingsTarget } from "../migrate/settings-port.ts";
+import type { QueryTarget, ShellCommand } from "../query/port.ts";
 import type { Drilled, RestorePart, RestoreTask } from "../restore/port.ts";
 
 export interface Connection {
@@ -61,5 +66,19 @@ export interface Engine<C extends Connection = Connection> {
     migrations?(connection: C): Promise<MigrationTarget>;
     probe?(connection: C): Promise<Probe>;
     settings?(connection: C): Promise<SettingsTarget>;
+    /** What it counts, for `stats` and the metrics. */
+    statistics?(connection: C, origin: Origin, thresholds: Thresholds): Promise<Statistics>;
+    /** What can be wrong with it, for `doctor`. */
+    checks?(): Promise<readonly Check<EngineScope<C>>[]>;
+    maintenance?(connection: C, origin: Origin, thresholds: Thresholds): Promise<Maintenance>;
+    query?(connection: C, origin: Origin): Promise<QueryTarget>;
+    /** @param program how it is called here, where a setting says so */
+    shell?(target: Target, program: string | undefined): Promise<ShellCommand>;
+    /**
+     * What runs of opsctl that are over left on the server: scratch databases of drills and restores whose holder is gone. Never what a
+     * live run uses, or an unfinished restore needs.
+     * @param kept names that an unfinished restore still needs
+     */
+    leftovers?(call: Call, connection: C, origin: Origin, kept: readonly string[]): Promise<CleanupItem[]>;
   };
 }

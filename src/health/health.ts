@@ -1,4 +1,5 @@
 import type { Call } from "../call.ts";
+import type { Thresholds } from "../config/thresholds.ts";
 import type { EngineName } from "../errors.ts";
 import {
   type CpuReading,
@@ -8,17 +9,8 @@ import {
   type MemoryReading,
   readHost,
 } from "./host.ts";
+import { askHttp, type HttpReport } from "./http.ts";
 import { type DatabaseState, type EngineProbe, type EngineReport, probeAll } from "./probes.ts";
-
-/** Percent in use from which a reading counts as warning, critical or busy. */
-export const THRESHOLDS = {
-  disk: { warning: 85, critical: 95 },
-  memory: { warning: 90, critical: 97 },
-  cpu: { busy: 90 },
-} as const;
-
-/** Time for each probe unless the caller says otherwise, ms. */
-export const HEALTH_BUDGET_MS = 5_000;
 
 export type OverallStatus = "healthy" | "degraded" | "unhealthy";
 export type CheckStatus = "ok" | "warning" | "critical";
@@ -43,6 +35,10 @@ export interface HealthReport {
   };
   databases: Record<"neo4j" | "postgresql" | "redis" | "sqlite", DatabaseState>;
   engines: EngineReport[];
+  /** Neo4j's HTTP port; null: none is configured. */
+  http: HttpReport | null;
+  /** What an operator must end before anything else: a restore that a process died in. */
+  unfinished_restore: string | null;
 }
 
 export interface HealthOptions {
@@ -51,7 +47,13 @@ export interface HealthOptions {
   /** Data paths, and where the host's file system begins. */
   host: HostOptions;
   /** Time for each probe, ms. */
-  budgetMs?: number;
+  budgetMs: number;
+  thresholds: Thresholds;
+  /** With the write test in each engine. */
+  deep: boolean;
+  /** Neo4j's HTTP address, when it is to be asked. */
+  httpUrl: string | undefined;
+  unfinishedRestore(): Promise<string | null>;
 }
 
 /**
@@ -59,23 +61,49 @@ export interface HealthOptions {
  * @throws OpsError only when the call is interrupted: a server that does not answer is a result
  */
 export async function checkHealth(call: Call, options: HealthOptions): Promise<HealthReport> {
-  const { probes, host, budgetMs = HEALTH_BUDGET_MS } = options;
-  const [readings, engines] = await Promise.all([readHost(host), probeAll(call, probes, budgetMs)]);
-  return assess(readings, engines, new Date());
+  const { probes, host, budgetMs, deep, httpUrl } = options;
+  const asking = probeAll(call, probes, budgetMs, deep);
+  const [readings, engines, http, unfinished] = await Promise.all([
+    readHost({ ...host, until: asking.catch(() => {}) }),
+    asking,
+    httpUrl === undefined ? null : askHttp(call, httpUrl, budgetMs),
+    options.unfinishedRestore(),
+  ]);
+  return assess({ host: readings, engines, http, unfinished }, options.thresholds, new Date());
+}
+
+/** All that a verdict rests on. */
+export interface HealthReadings {
+  host: HostReadings;
+  engines: readonly EngineReport[];
+  http: HttpReport | null;
+  /** A restore that is not over. */
+  unfinished: string | null;
 }
 
 /**
- * The verdict on readings. Something is wrong when a configured engine is disconnected, a disk or the memory is at a
- * threshold; a wrong disk or engine while no store of the memory answers is unhealthy, everything else is degraded. The
- * processor never counts: a busy host is not a broken one.
+ * The verdict on readings. Something is wrong when a configured engine is disconnected or fails its write test, the HTTP port does not answer,
+ * a restore is not over, a disk or the memory is at a threshold; a wrong disk or engine while no store of the memory answers is
+ * unhealthy, everything else is degraded. The processor never counts: a busy host is not a broken one.
  */
-export function assess(host: HostReadings, engines: readonly EngineReport[], now: Date): HealthReport {
-  const disk = diskCheck(host.disks);
-  const memory = { status: levelOf(host.memory.usage_percent, THRESHOLDS.memory), ...host.memory };
-  const cpu = { status: cpuStatus(host.cpu), ...host.cpu };
+export function assess(
+  { host, engines, http, unfinished }: HealthReadings,
+  thresholds: Thresholds,
+  now: Date,
+): HealthReport {
+  const disk = diskCheck(host.disks, thresholds);
+  const memory = {
+    status: levelOf(host.memory.usage_percent, thresholds.memory_warning, thresholds.memory_critical),
+    ...host.memory,
+  };
+  const cpu = { status: cpuStatus(host.cpu, thresholds.cpu_busy), ...host.cpu };
   const database = databaseCheck(engines);
+  const isRestWell =
+    http?.status !== "disconnected" &&
+    unfinished === null &&
+    engines.every(({ write_test: test }) => test?.ok !== false);
   return {
-    status: overall(disk.status, memory.status, database),
+    status: overall(disk.status, memory.status, database, isRestWell),
     timestamp: now.toISOString(),
     checks: { disk, memory, cpu, database },
     databases: {
@@ -85,6 +113,8 @@ export function assess(host: HostReadings, engines: readonly EngineReport[], now
       sqlite: stateOf(engines, "sqlite"),
     },
     engines: [...engines],
+    http,
+    unfinished_restore: unfinished,
   };
 }
 
@@ -92,9 +122,10 @@ function overall(
   disk: CheckStatus,
   memory: CheckStatus,
   database: HealthReport["checks"]["database"],
+  isRestWell: boolean,
 ): OverallStatus {
   if (!database.connected && (database.status !== "ok" || disk === "critical")) return "unhealthy";
-  const allWell = disk === "ok" && memory === "ok" && database.status === "ok";
+  const allWell = disk === "ok" && memory === "ok" && database.status === "ok" && isRestWell;
   return allWell ? "healthy" : "degraded";
 }
 
@@ -107,8 +138,8 @@ function databaseCheck(engines: readonly EngineReport[]): HealthReport["checks"]
   return { status: missing ? (connected ? "warning" : "critical") : "ok", connected };
 }
 
-function diskCheck(readings: readonly DiskReading[]): DiskCheck {
-  const disks = readings.map((disk) => ({ status: diskStatus(disk), ...disk }));
+function diskCheck(readings: readonly DiskReading[], thresholds: Thresholds): DiskCheck {
+  const disks = readings.map((disk) => ({ status: diskStatus(disk, thresholds), ...disk }));
   const rank = (disk: (typeof disks)[number]) =>
     ["ok", "warning", "critical"].indexOf(disk.status) * 1_000 + (disk.usage_percent ?? 0);
   const fullest = [...disks].sort((a, b) => rank(b) - rank(a))[0];
@@ -116,6 +147,7 @@ function diskCheck(readings: readonly DiskReading[]): DiskCheck {
     path: "",
     usage_percent: null,
     total_bytes: null,
+    used_bytes: null,
     free_bytes: null,
     message: "no path given",
   };
@@ -123,17 +155,18 @@ function diskCheck(readings: readonly DiskReading[]): DiskCheck {
 }
 
 /** A disk that cannot be read deserves a look, and says nothing about the data. */
-function diskStatus({ usage_percent }: DiskReading): CheckStatus {
-  return usage_percent === null ? "warning" : levelOf(usage_percent, THRESHOLDS.disk);
+function diskStatus({ usage_percent }: DiskReading, thresholds: Thresholds): CheckStatus {
+  if (usage_percent === null) return "warning";
+  return levelOf(usage_percent, thresholds.disk_warning, thresholds.disk_critical);
 }
 
-function cpuStatus({ usage_percent }: CpuReading): "ok" | "busy" {
-  return (usage_percent ?? 0) >= THRESHOLDS.cpu.busy ? "busy" : "ok";
+function cpuStatus({ usage_percent }: CpuReading, busy: number): "ok" | "busy" {
+  return (usage_percent ?? 0) >= busy ? "busy" : "ok";
 }
 
-function levelOf(usagePercent: number, limits: { warning: number; critical: number }): CheckStatus {
-  if (usagePercent >= limits.critical) return "critical";
-  return usagePercent >= limits.warning ? "warning" : "ok";
+function levelOf(usagePercent: number, warning: number, critical: number): CheckStatus {
+  if (usagePercent >= critical) return "critical";
+  return usagePercent >= warning ? "warning" : "ok";
 }
 
 function stateOf(engines: readonly EngineReport[], name: EngineName): DatabaseState {

@@ -1,5 +1,5 @@
 /** What the host says of itself: disk, memory and processor, below a root folder that tests and containers can replace. */
-import type { BigIntStatsFs } from "node:fs";
+import { type BigIntStatsFs, readFileSync } from "node:fs";
 import { readFile, statfs } from "node:fs/promises";
 import { availableParallelism, cpus, freemem, loadavg, totalmem } from "node:os";
 import { dirname, join } from "node:path";
@@ -11,6 +11,8 @@ export interface DiskReading {
   /** As `df` counts: used of what an unprivileged user could use. Null: unreadable. */
   usage_percent: number | null;
   total_bytes: number | null;
+  /** With what only root may use: what `df` calls used. */
+  used_bytes: number | null;
   free_bytes: number | null;
   /** Why it is unreadable. */
   message: string | null;
@@ -23,7 +25,7 @@ export interface MemoryReading {
 }
 
 export interface CpuReading {
-  /** Over the sample; null when the counters stood still. */
+  /** Over the sample, without this program's own part; null when the counters stood still. */
   usage_percent: number | null;
   load_1m: number;
   load_5m: number;
@@ -42,21 +44,23 @@ export interface HostOptions {
   paths: readonly string[];
   /** Where the host's file system begins. Default `/`. */
   root?: string;
-  /** Time between two looks at the processor's counters, ms. Default 100. */
+  /** Least time between two looks at the processor's counters, ms. Default 100. */
   sampleMs?: number;
+  /** The second look waits for it, too: what takes its time anyway makes the sample longer, not the whole. Never rejects. */
+  until?: Promise<unknown>;
   /** Time for one path: a lost network file system never answers, ms. Default 2,000. */
   limitMs?: number;
   /** For tests: a full disk cannot be had as a folder. */
   statfs?: (path: string) => Promise<Pick<BigIntStatsFs, "bsize" | "blocks" | "bfree" | "bavail">>;
 }
 
-/** Reads everything side by side; takes `sampleMs`. Does not throw: where `<root>/proc` is missing, node:os answers. */
+/** Reads everything side by side; takes at least `sampleMs`. Does not throw: where `<root>/proc` is missing, node:os answers. */
 export async function readHost(options: HostOptions): Promise<HostReadings> {
-  const { paths, root = "/", sampleMs = 100, limitMs = 2_000 } = options;
+  const { paths, root = "/", sampleMs = 100, until, limitMs = 2_000 } = options;
   const stat = options.statfs ?? ((path: string) => statfs(path, { bigint: true }));
   const [memory, cpu, ...disks] = await Promise.all([
     readMemory(root),
-    readCpu(root, sampleMs),
+    readCpu(root, Promise.all([sleep(sampleMs), until])),
     ...paths.map((path) => inTime(readDisk(path, root, stat), limitMs, path)),
   ]);
   return { disks, memory, cpu };
@@ -75,7 +79,14 @@ async function inTime(reading: Promise<DiskReading>, ms: number, path: string): 
 }
 
 function unreadable(path: string, why: string): DiskReading {
-  return { path, usage_percent: null, total_bytes: null, free_bytes: null, message: `unreadable: ${why}` };
+  return {
+    path,
+    usage_percent: null,
+    total_bytes: null,
+    used_bytes: null,
+    free_bytes: null,
+    message: `unreadable: ${why}`,
+  };
 }
 
 async function readDisk(
@@ -91,19 +102,14 @@ async function readDisk(
         path,
         usage_percent: percent(Number(used), Number(used + bavail)) ?? 0,
         total_bytes: Number(blocks * bsize),
+        used_bytes: Number(used * bsize),
         free_bytes: Number(bavail * bsize),
         message: null,
       };
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? "error";
       if ((code === "ENOENT" || code === "ENOTDIR") && dirname(at) !== at) continue;
-      return {
-        path,
-        usage_percent: null,
-        total_bytes: null,
-        free_bytes: null,
-        message: `unreadable: ${code}`,
-      };
+      return unreadable(path, code);
     }
   }
 }
@@ -130,34 +136,58 @@ function memoryOf(total: number, available: number): MemoryReading {
   };
 }
 
+/** Since the host started, ms of all processors together. */
 interface CpuTimes {
   busy: number;
   total: number;
   cores: number;
+  /** Of this process, ms. */
+  own: number;
 }
 
-async function readCpu(root: string, sampleMs: number): Promise<CpuReading> {
-  const first = await readTimes(root);
-  await sleep(sampleMs);
-  const second = await readTimes(root);
+/** The unit of /proc/stat on every Linux that Node runs on (USER_HZ), ms. */
+const TICK_MS = 10;
+
+async function readCpu(root: string, sampled: Promise<unknown>): Promise<CpuReading> {
+  // at once: what is read in turn would wait for everything that a start loads
+  const first = readTimes(root);
+  await sampled;
+  const second = readTimes(root);
   const fromFile = (await readProc(root, "loadavg"))?.split(" ").slice(0, 3).map(Number);
   const [load_1m = 0, load_5m = 0, load_15m = 0] = fromFile ?? loadavg();
-  const usage_percent = percent(second.busy - first.busy, second.total - first.total);
+  const busy = second.busy - first.busy - (second.own - first.own);
+  const usage_percent = percent(busy, second.total - first.total);
   return { usage_percent, load_1m, load_5m, load_15m, cores: second.cores };
 }
 
-async function readTimes(root: string): Promise<CpuTimes> {
-  const text = await readProc(root, "stat");
-  const line = /^cpu +(.+)$/m.exec(text ?? "")?.[1];
-  if (text === undefined || line === undefined) return timesOfNode();
+function readTimes(root: string): CpuTimes {
+  const own = root === "/" ? ownTime() : 0;
+  let text: string;
+  try {
+    text = readFileSync(join(root, "proc", "stat"), "utf8");
+  } catch {
+    return timesOfNode(own);
+  }
+  const line = /^cpu +(.+)$/m.exec(text)?.[1];
+  if (line === undefined) return timesOfNode(own);
   // user nice system idle iowait irq softirq steal; guest times are part of user and nice already
-  const ticks = line.trim().split(/\s+/).slice(0, 8).map(Number);
-  const total = ticks.reduce((sum, tick) => sum + tick, 0);
-  const idle = (ticks[3] ?? 0) + (ticks[4] ?? 0);
-  return { busy: total - idle, total, cores: text.match(/^cpu\d+ /gm)?.length || 1 };
+  const times = line
+    .trim()
+    .split(/\s+/)
+    .slice(0, 8)
+    .map((ticks) => Number(ticks) * TICK_MS);
+  const total = times.reduce((sum, time) => sum + time, 0);
+  const idle = (times[3] ?? 0) + (times[4] ?? 0);
+  return { busy: total - idle, total, cores: text.match(/^cpu\d+ /gm)?.length || 1, own };
 }
 
-function timesOfNode(): CpuTimes {
+/** What this process has used of the processors of its own host, ms. */
+function ownTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+function timesOfNode(own: number): CpuTimes {
   let busy = 0;
   let total = 0;
   for (const { times } of cpus()) {
@@ -165,7 +195,7 @@ function timesOfNode(): CpuTimes {
     total += sum;
     busy += sum - times.idle;
   }
-  return { busy, total, cores: availableParallelism() };
+  return { busy, total, cores: availableParallelism(), own };
 }
 
 /** A file of `<root>/proc`; undefined where there is none. */

@@ -21,6 +21,17 @@ export interface EngineReport {
   /** Why it is disconnected. */
   code: ErrorCode | null;
   message: string | null;
+  /** Of `--deep`; null: not asked for, or it is disconnected. */
+  write_test: WriteTest | null;
+}
+
+/** A value that was set, read back and deleted. */
+export interface WriteTest {
+  ok: boolean;
+  /** Until it was over, ms. */
+  duration_ms: number;
+  /** Why it failed. */
+  message: string | null;
 }
 
 /** All engines in the order in which they are listed. */
@@ -32,27 +43,39 @@ const RESERVE_MS = 100;
 /**
  * A report for each engine, configured or not, in a fixed order. The probes run side by side and each has `budgetMs`
  * (less when the call ends earlier): a frozen server costs the budget once and hides no other.
+ * @param isDeep with each engine's write test, within the same budget
  * @throws OpsError only when the call is interrupted
  */
 export async function probeAll(
   call: Call,
   probes: readonly EngineProbe[],
   budgetMs: number,
+  isDeep = false,
 ): Promise<EngineReport[]> {
   const limitMs = Math.max(1, Math.min(budgetMs, call.remainingMs() - RESERVE_MS));
-  const asked = await Promise.all(probes.map((probe) => report(call, probe, limitMs)));
+  const asked = await Promise.all(probes.map((probe) => report(call, probe, limitMs, isDeep)));
   return ENGINE_ORDER.map(
     (engine) => asked.find((one) => one.engine === engine) ?? unasked(engine, "not configured"),
   );
 }
 
-async function report(call: Call, engine: EngineProbe, limitMs: number): Promise<EngineReport> {
+async function report(
+  call: Call,
+  engine: EngineProbe,
+  limitMs: number,
+  isDeep: boolean,
+): Promise<EngineReport> {
   const { name, title, probe } = engine;
+  const startedAt = performance.now();
   try {
-    const { version, latency_ms } = await within(call, limitMs, title, async (own) =>
-      (await probe()).probe(own),
-    );
-    return { engine: name, status: "connected", version, latency_ms, code: null, message: null };
+    const opened = await within(call, limitMs, title, async (own) => {
+      const port = await probe();
+      return { port, ...(await port.probe(own)) };
+    });
+    const { port, version, latency_ms } = opened;
+    const leftMs = Math.max(1, limitMs - (performance.now() - startedAt));
+    const write_test = isDeep ? await writeTest(call, port, leftMs, title) : null;
+    return { engine: name, status: "connected", version, latency_ms, code: null, message: null, write_test };
   } catch (error) {
     if (call.signal.aborted) throw abortError(call.signal.reason);
     const { code, message } = toOpsError(error);
@@ -60,8 +83,20 @@ async function report(call: Call, engine: EngineProbe, limitMs: number): Promise
   }
 }
 
+async function writeTest(call: Call, port: Probe, limitMs: number, title: string): Promise<WriteTest> {
+  const startedAt = performance.now();
+  const took = () => performance.now() - startedAt;
+  try {
+    await within(call, limitMs, title, (own) => port.selfTest(own));
+    return { ok: true, duration_ms: took(), message: null };
+  } catch (error) {
+    if (call.signal.aborted) throw abortError(call.signal.reason);
+    return { ok: false, duration_ms: took(), message: toOpsError(error).message };
+  }
+}
+
 function unasked(engine: EngineName, status: DatabaseState): EngineReport {
-  return { engine, status, version: null, latency_ms: null, code: null, message: null };
+  return { engine, status, version: null, latency_ms: null, code: null, message: null, write_test: null };
 }
 
 /**

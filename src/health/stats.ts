@@ -1,6 +1,5 @@
 import { stat } from "node:fs/promises";
 import type { Call } from "../call.ts";
-import { HEALTH_BUDGET_MS } from "./health.ts";
 import { type EngineProbe, type EngineReport, probeAll } from "./probes.ts";
 
 /** A SQLite file of this host. */
@@ -22,7 +21,7 @@ export interface StatsOptions {
   probes: readonly EngineProbe[];
   files: readonly { name: string; path: string }[];
   /** Time for each probe, ms. */
-  budgetMs?: number;
+  budgetMs: number;
 }
 
 /**
@@ -30,13 +29,15 @@ export interface StatsOptions {
  * @throws OpsError only when the call is interrupted
  */
 export async function collectStats(call: Call, options: StatsOptions): Promise<EngineStats> {
-  const { probes, files, budgetMs = HEALTH_BUDGET_MS } = options;
+  const { probes, files, budgetMs } = options;
   const engines = await probeAll(call, probes, budgetMs);
   // after the probes: opening a SQLite file may create it
-  const sizes = await Promise.all(
-    files.map(async (file) => ({ ...file, size_bytes: await sizeOf(file.path) })),
-  );
-  return { engines, files: sizes };
+  return { engines, files: await sizesOf(files) };
+}
+
+/** The sizes of SQLite files as they are now. */
+export function sizesOf(files: StatsOptions["files"]): Promise<FileSize[]> {
+  return Promise.all(files.map(async (file) => ({ ...file, size_bytes: await sizeOf(file.path) })));
 }
 
 async function sizeOf(path: string): Promise<number | null> {

@@ -186,6 +186,10 @@ export function overlay(
       };
     },
 
+    // what waits is younger than anything that is pruned
+    tombstones: (call, beforeMs) => store.tombstones(call, beforeMs),
+    pruneTombstones: (call, beforeMs) => store.pruneTombstones(call, beforeMs),
+
     async counts(call) {
       const [stored, waiting] = await Promise.all([store.counts(call), queued.counts(call)]);
       const records = await queued.records(call, {}, { limit: waiting.records, offset: 0 });

@@ -133,6 +133,15 @@ export interface MemoryStore {
   successCounts(call: Call, type: string | undefined, since: number | undefined): Promise<SuccessCounts>;
 
   counts(call: Call): Promise<StoreCounts>;
+
+  /** How many tombstones are older (by `order`, ms). */
+  tombstones(call: Call, beforeMs: number): Promise<number>;
+
+  /**
+   * Deletes the older tombstones with the events of their records, in bounded steps. From then on an older copy of such a record would come back:
+   * what is still on its way must be younger. @returns how many went
+   */
+  pruneTombstones(call: Call, beforeMs: number): Promise<number>;
 }
 
 /** A write together with the analyzer's output for its record, so that stores never tokenize. */

@@ -100,6 +100,15 @@ export class Stores {
     return { value, degraded };
   }
 
+  /**
+   * The configured stores themselves, without what waits for them: for what is done in each of them, one independent of the other. Asking a
+   * store opens it.
+   */
+  each(): readonly StoreHandle[] {
+    const { servers, embedded } = this.#options;
+    return this.usesServers ? servers : [embedded];
+  }
+
   /** A store failed under a reader: `readable` and `read` leave it out from now on. */
   markDown(identity: string, error: unknown): void {
     this.#breaker.open(identity, error);

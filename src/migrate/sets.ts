@@ -119,10 +119,10 @@ export const SHIPPED_SETS: readonly ShippedSet[] = [
   {
     engine: "sqlite",
     set: "state",
-    schemaVersion: "v1.2.0",
-    latest: 3,
+    schemaVersion: "v1.3.0",
+    latest: 4,
     title:
-      "journal of writes on their way to servers, archives that were made here, restores that were begun here",
+      "journal of writes on their way to servers, archives that were made here, restores that were begun here, samples",
     isDefault: true,
     owns: [
       "opsctl_journal",
@@ -132,6 +132,7 @@ export const SHIPPED_SETS: readonly ShippedSet[] = [
       "opsctl_archive_sequence",
       "opsctl_restores",
       "opsctl_restore_parts",
+      "opsctl_samples",
     ],
     ofState: true,
   },

@@ -32,7 +32,10 @@ export async function printTable<Row>(
   if (rows.length === 0) return;
   const { default: Table } = await import("cli-table3");
   const table = new Table({
-    head: columns.map(({ header }) => io.style("bold", header)),
+    // columns without names need no line for them
+    head: columns.some(({ header }) => header !== "")
+      ? columns.map(({ header }) => io.style("bold", header))
+      : [],
     chars: BORDERLESS,
     style: { head: [], border: [], "padding-left": 0, "padding-right": GAP },
     colAligns: columns.map(({ align }) => align ?? "left"),

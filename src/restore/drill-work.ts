@@ -6,7 +6,8 @@ import type { Call } from "../call.ts";
 import { OpsError } from "../errors.ts";
 import { makeFolders } from "../folders.ts";
 
-const PREFIX = ".opsctl-drill-";
+/** What the folder of a drill is called, before what makes it unique. */
+export const DRILL_PREFIX = ".opsctl-drill-";
 /** A sweeper of another drill may take a folder in the instant between its making and its locking. */
 const ATTEMPTS = 20;
 
@@ -28,7 +29,7 @@ export async function makeDrillWork(call: Call, parent: string, lock: LockFolder
     makeFolders(parent);
     await sweep(call, parent, lock);
     for (let attempt = 1; ; attempt += 1) {
-      const folder = await mkdtemp(join(parent, PREFIX));
+      const folder = await mkdtemp(join(parent, DRILL_PREFIX));
       const held = await lock(call, folder).catch((error: unknown) => {
         if (attempt === ATTEMPTS) throw error;
       });
@@ -43,7 +44,7 @@ export async function makeDrillWork(call: Call, parent: string, lock: LockFolder
 /** Two drills may sweep at once, and one may begin meanwhile: only the holder of a folder's lock removes it. */
 async function sweep(call: Call, parent: string, lock: LockFolder): Promise<void> {
   for (const name of await readdir(parent)) {
-    if (!name.startsWith(PREFIX)) continue;
+    if (!name.startsWith(DRILL_PREFIX)) continue;
     const folder = join(parent, name);
     const stats = await lstat(folder).catch(() => undefined);
     // in a folder that everybody may write to, others' are left alone

@@ -67,17 +67,24 @@ export async function removeSafeties(folder: string): Promise<void> {
 }
 
 /**
- * Removes what restores left that their journal does not know, or has no use for. A folder with a safety backup is never removed: a journal can be
- * lost, and then it is all there is of the data before.
+ * Names of folders that restores left and their journal does not know, or has no use for. One with a safety backup is never among them: a journal
+ * can be lost, and then it is all there is of the data before.
  * @param owner only its own restores' folders are looked at
  * @param kept ids of the restores whose folders are in use
  */
-export async function sweepFolders(parent: string, owner: string, kept: readonly string[]): Promise<void> {
+export async function foldersOver(parent: string, owner: string, kept: readonly string[]): Promise<string[]> {
   const prefix = prefixOf(owner);
+  const over: string[] = [];
   for (const name of await readdir(parent).catch(() => [] as string[])) {
     if (!name.startsWith(prefix) || kept.includes(name.slice(prefix.length))) continue;
     const inside = await readdir(join(parent, name)).catch(() => [] as string[]);
-    if (!inside.some((file) => file.startsWith(SAFETY_NAME)))
-      await rm(join(parent, name), { recursive: true, force: true });
+    if (!inside.some((file) => file.startsWith(SAFETY_NAME))) over.push(name);
   }
+  return over;
+}
+
+/** Removes them. */
+export async function sweepFolders(parent: string, owner: string, kept: readonly string[]): Promise<void> {
+  for (const name of await foldersOver(parent, owner, kept))
+    await rm(join(parent, name), { recursive: true, force: true });
 }

@@ -329,6 +329,28 @@ export function memoryStoreContract(
       expect((await store.counts(call)).events).toBe(2);
     });
 
+    it("prunes tombstones that are older, with their events, and nothing else", async () => {
+      const write = (name: string, order: number) =>
+        remember({ key: `issue:${name}`, content: `restart ${name}`, eventId: name, order, agent: "w" });
+      const [old, young, kept] = [write("old", 10), write("young", 11), write("kept", 12)];
+      await apply(old, young, kept, remember({ key: "issue:old", content: "restart old", eventId: "old-2" }));
+      await apply(
+        { kind: "forget", order: 2_000, recordId: old.record.id },
+        { kind: "forget", order: 5_000, recordId: young.record.id },
+      );
+      const before = [await store.counts(call), await store.terms(call, ["restart", "old"])];
+      expect([await store.tombstones(call, 2_000), await store.tombstones(call, 2_001)]).toEqual([0, 1]);
+      expect(await store.pruneTombstones(call, 2_001)).toBe(1);
+      expect(await store.pruneTombstones(call, 2_001)).toBe(0);
+      expect([await store.counts(call), await store.terms(call, ["restart", "old"])]).toEqual(before);
+      expect(await store.agents(call)).toHaveLength(1);
+      // the younger one still does what it is for; of the other nothing is known any more, its events included
+      expect(await apply(young)).toEqual(["duplicate"]);
+      expect(await apply(old)).toEqual(["new"]);
+      expect(await store.byIds(call, [old.record.id])).toMatchObject([{ occurrences: 1 }]);
+      expect(await keys()).toHaveLength(2);
+    });
+
     it("keeps the order of different kinds within one batch", async () => {
       const text = { key: "issue:mixed", content: "pod" };
       const first = remember({ ...text, eventId: "1", order: 10, agent: "w" });

@@ -11,7 +11,7 @@ import { type Known, type KnownAgent, type KnownRecord, MemoryPlan } from "./mem
  * stays; the value must be a constant, because Cypher reads the right-hand side before it waits (`SET
  * s.documents = s.documents` put a stale sum back).
  */
-const LOCK = "MATCH (s:Stat {id: 'memory'}) SET s.id = 'memory' RETURN s.id AS id";
+export const LOCK = "MATCH (s:Stat {id: 'memory'}) SET s.id = 'memory' RETURN s.id AS id";
 
 const RECORDS = `UNWIND $ids AS id MATCH (m:Memory {id: id})
 RETURN m.id AS id, m.key AS key, m.deleted_at AS deletedAt`;

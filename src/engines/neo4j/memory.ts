@@ -11,6 +11,7 @@ import {
   readSuccessCounts,
 } from "./memory-read.ts";
 import { readCandidates, readKeyMatches, readTerms } from "./memory-recall.ts";
+import { countTombstones, pruneTombstones } from "./memory-tombstones.ts";
 import { applyWrites } from "./memory-write.ts";
 
 /** The memory in a Neo4j database that `opsctl init neo4j` has prepared. */
@@ -29,5 +30,7 @@ export function neo4jMemory(connection: Neo4jConnection): MemoryStore {
     similar: (call, type, since, limit) => readSimilar(call, connection, type, since, limit),
     successCounts: (call, type, since) => readSuccessCounts(call, connection, type, since),
     counts: (call) => readCounts(call, connection),
+    tombstones: (call, beforeMs) => countTombstones(call, connection, beforeMs),
+    pruneTombstones: (call, beforeMs) => pruneTombstones(call, connection, beforeMs),
   };
 }

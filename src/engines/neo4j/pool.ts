@@ -59,7 +59,10 @@ export class DriverPool {
   async lend(call: Call, defaultAccessMode: SessionMode): Promise<Lent> {
     throwIfAborted(call);
     if (this.#driver === undefined || performance.now() - this.#lastAnswer > FRESH_MS) {
-      await greet(this.place, this.#limits.connectMs, call.signal);
+      const greeting = greet(this.place, this.#limits.connectMs, call.signal);
+      // while the answer is on its way; a driver that cannot be loaded says so where it is made
+      import("neo4j-driver").catch(() => {});
+      await greeting;
       this.answered();
     }
     const driver = this.#driver ?? (await this.#createDriver());

@@ -11,6 +11,7 @@ import {
   readSuccessCounts,
 } from "./memory-read.ts";
 import { readCandidates, readKeyMatches, readTerms } from "./memory-search.ts";
+import { countTombstones, pruneTombstones } from "./memory-tombstones.ts";
 import { applyWrites } from "./memory-write.ts";
 
 /** The memory in PostgreSQL. Its schema is made by `opsctl init postgres`, never here. */
@@ -30,5 +31,7 @@ export function postgresMemory(connection: PostgresConnection): MemoryStore {
     similar: (call, type, since, limit) => readSimilar(connection, call, type, since, limit),
     successCounts: (call, type, since) => readSuccessCounts(connection, call, type, since),
     counts: (call) => readCounts(connection, call),
+    tombstones: (call, beforeMs) => countTombstones(connection, call, beforeMs),
+    pruneTombstones: (call, beforeMs) => pruneTombstones(connection, call, beforeMs),
   };
 }

@@ -1,9 +1,13 @@
+import { randomBytes } from "node:crypto";
+import { OpsError } from "../../errors.ts";
 import type { Probe } from "../../health/port.ts";
 import type { PostgresConnection } from "./connect.ts";
+import { sqlState } from "./errors.ts";
+import type { LentSession } from "./session.ts";
 
-/** Asks for the version first, so that the measured round trip contains no connecting. */
 export function postgresProbe(connection: PostgresConnection): Probe {
   return {
+    /** Asks for the version first, so that the measured round trip contains no connecting. */
     async probe(call) {
       const session = await connection.lend(call);
       let isDone = false;
@@ -22,5 +26,76 @@ export function postgresProbe(connection: PostgresConnection): Probe {
         session.release(!isDone);
       }
     },
+
+    /** A row of a temporary table, which the server drops with the transaction, however that ends. */
+    async selfTest(call) {
+      const session = await connection.lend(call);
+      let isDone = false;
+      try {
+        await writeAndRead(connection, session);
+        isDone = true;
+      } finally {
+        session.release(!isDone);
+      }
+    },
   };
+}
+
+const TABLE = "pg_temp.opsctl_health";
+const VALUE = `SELECT value FROM ${TABLE} WHERE id = $1`;
+
+/** What each step asks, and the value that must come back. */
+async function writeAndRead(connection: PostgresConnection, session: LentSession): Promise<void> {
+  const id = randomBytes(8).toString("hex");
+  const value = randomBytes(16).toString("hex");
+  const steps: readonly [name: string, text: string, params: string[], expected?: string | null][] = [
+    ["begin", "BEGIN", []],
+    ["create", `CREATE TEMPORARY TABLE opsctl_health (id text PRIMARY KEY, value text) ON COMMIT DROP`, []],
+    ["set", `INSERT INTO ${TABLE} VALUES ($1, $2)`, [id, value]],
+    ["get", VALUE, [id], value],
+    ["delete", `DELETE FROM ${TABLE} WHERE id = $1`, [id]],
+    ["get after delete", VALUE, [id], null],
+    ["end", "ROLLBACK", []],
+  ];
+  for (const [name, text, params, expected] of steps) {
+    const rows = await session.query<{ value: string }>(text, params).catch((error: unknown) => {
+      throw stepFailed(connection, name, error);
+    });
+    if (expected !== undefined && (rows[0]?.value ?? null) !== expected) {
+      throw failed(connection, name, "something else came back", "look at the server's log and its disk");
+    }
+  }
+}
+
+/** A standby and a server set to read-only refuse with 25006. */
+function stepFailed(connection: PostgresConnection, step: string, error: unknown): OpsError {
+  const known = connection.explain(error);
+  if (known.code !== "failed") return known;
+  if (sqlState(error) === "25006") {
+    return failed(
+      connection,
+      step,
+      "it is read-only: a standby, or default_transaction_read_only",
+      known.hint,
+    );
+  }
+  const hint =
+    sqlState(error) === "42501"
+      ? `GRANT TEMPORARY ON DATABASE "${connection.where.database}" TO "${connection.where.user}"`
+      : known.hint;
+  return failed(connection, step, known.message, hint);
+}
+
+function failed(
+  { where }: PostgresConnection,
+  step: string,
+  what: string,
+  hint: string | undefined,
+): OpsError {
+  return new OpsError({
+    code: "failed",
+    engine: "postgres",
+    message: `PostgreSQL at ${where.address}: the write test failed at "${step}": ${what}`,
+    hint,
+  });
 }

@@ -73,7 +73,8 @@ async function greetings(client: Redis, endpoint: Endpoint, call: Call): Promise
     }
     call.log("WARNING", `Redis at ${at} asks for no password, but one is configured`);
   }
-  if (alive.status === "rejected" && !replyOf(alive.reason).startsWith("NOPERM")) throw alive.reason;
+  // a server that cannot save refuses even PING with MISCONF, but answers what only reads
+  if (alive.status === "rejected" && !/^(NOPERM|MISCONF)/.test(replyOf(alive.reason))) throw alive.reason;
   if (selected.status === "rejected") throw selected.reason;
 }
 

@@ -54,6 +54,12 @@ export class RedisConnection implements Connection, Commands {
     return this.#send(call, commands, options, true);
   }
 
+  /** Another connection to the same place, whose whole numbers are text: JavaScript rounds those beyond 2^53. */
+  exact(): RedisConnection {
+    const options = { ...this.#endpoint.options, stringNumbers: true };
+    return new RedisConnection({ ...this.#endpoint, options }, this.#limits);
+  }
+
   /** A connection of its own, for one runner of migrations. @throws OpsError as `run` */
   runner(call: Call): Promise<RunnerSession> {
     return RunnerSession.open(this.#endpoint, this.#limits, call);

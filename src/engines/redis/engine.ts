@@ -37,5 +37,12 @@ export const redis: Engine<RedisConnection> = {
     restore: async (task, origin) => (await import("./restore.ts")).redisRestore(task, origin),
     drill: async (call, task, target, limits) =>
       (await import("./restore-drill.ts")).redisDrill(call, task, target, limits),
+    statistics: async (connection, { target }) =>
+      (await import("./statistics.ts")).redisStatistics(connection, target),
+    checks: async () => (await import("./checks/index.ts")).redisChecks,
+    maintenance: async (connection, _origin, thresholds) =>
+      (await import("./maintenance.ts")).redisMaintenance(connection, thresholds),
+    query: async (connection) => (await import("./query.ts")).redisQuery(connection),
+    shell: async (target, program) => (await import("./shell.ts")).redisShell(target, program),
   },
 };

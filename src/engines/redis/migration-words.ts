@@ -126,9 +126,9 @@ export function keyword({ bytes }: Word): string {
   return bytes.toString("latin1").toUpperCase();
 }
 
-/** Bytes as redis-cli prints them; for messages. */
-export function shownBytes(bytes: Buffer): string {
-  const shown = bytes.subarray(0, 80);
+/** Bytes as redis-cli prints them, at most `most` of them. */
+export function shownBytes(bytes: Buffer, most = 80): string {
+  const shown = bytes.subarray(0, most);
   const text = shown
     .toString("latin1")
     .replace(/["\\]/g, "\\$&")

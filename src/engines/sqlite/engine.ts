@@ -15,5 +15,11 @@ export const sqlite: Engine<SqliteConnection> = {
     restore: async (task, origin) => (await import("./restore.ts")).sqliteRestore(task, origin),
     drill: async (call, task, target, limits) =>
       (await import("./restore-drill.ts")).sqliteDrill(call, task, target, limits),
+    statistics: async (connection) => (await import("./statistics.ts")).sqliteStatistics(connection),
+    checks: async () => (await import("./checks/index.ts")).sqliteChecks,
+    maintenance: async (connection, origin, thresholds) =>
+      (await import("./maintenance.ts")).sqliteMaintenance(connection, origin, thresholds),
+    query: async (connection) => (await import("./query.ts")).sqliteQuery(connection),
+    shell: async (target, program) => (await import("./shell.ts")).sqliteShell(target, program),
   },
 };

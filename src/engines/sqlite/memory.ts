@@ -12,6 +12,7 @@ import {
   readSuccessCounts,
   readTerms,
 } from "./memory-search.ts";
+import { countTombstones, pruneTombstones } from "./memory-tombstones.ts";
 import { SqliteWriter } from "./memory-write.ts";
 import { ensureSchema } from "./schema.ts";
 
@@ -83,6 +84,14 @@ export function sqliteMemory(connection: SqliteConnection): MemoryStore {
     async counts(call) {
       await ready(call);
       return read(readCounts);
+    },
+    async tombstones(call, beforeMs) {
+      await ready(call);
+      return countTombstones(connection, beforeMs);
+    },
+    async pruneTombstones(call, beforeMs) {
+      await ready(call);
+      return pruneTombstones(call, connection, beforeMs);
     },
   };
 }

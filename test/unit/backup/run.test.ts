@@ -236,7 +236,8 @@ describe("runBackup", () => {
     const gone = Promise.withResolvers<void>();
     const removing = part("removing", small, {
       copy: async (_call, out) => {
-        rmSync(join(folder, readdirSync(folder)[0]!), { recursive: true });
+        // another part may be making a file in it at this moment (ENOTEMPTY)
+        rmSync(join(folder, readdirSync(folder)[0]!), { recursive: true, maxRetries: 10 });
         gone.resolve();
         await write(out, "sqlite/lost", big);
         return COPIED;

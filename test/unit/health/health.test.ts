@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createCall } from "../../../src/call.ts";
+import { DEFAULT_THRESHOLDS } from "../../../src/config/thresholds.ts";
 import { type EngineName, OpsError } from "../../../src/errors.ts";
-import { assess, checkHealth, type OverallStatus, THRESHOLDS } from "../../../src/health/health.ts";
+import { assess, checkHealth, type HealthReport, type OverallStatus } from "../../../src/health/health.ts";
 import type { HostReadings } from "../../../src/health/host.ts";
 import {
   type DatabaseState,
@@ -19,7 +20,16 @@ const NOW = new Date("2025-01-23T12:00:00Z");
 function host(given: { disk?: number | null; memory?: number; cpu?: number | null } = {}): HostReadings {
   const { disk = 40, memory = 50, cpu = 5 } = given;
   return {
-    disks: [{ path: "/data", usage_percent: disk, total_bytes: 1000, free_bytes: 100, message: null }],
+    disks: [
+      {
+        path: "/data",
+        usage_percent: disk,
+        total_bytes: 1000,
+        used_bytes: 900,
+        free_bytes: 100,
+        message: null,
+      },
+    ],
     memory: { usage_percent: memory, total_bytes: 1000, available_bytes: 500 },
     cpu: { usage_percent: cpu, load_1m: 0.1, load_5m: 0.1, load_15m: 0.1, cores: 2 },
   };
@@ -33,13 +43,18 @@ function engines(states: Partial<Record<EngineName, DatabaseState>>): EngineRepo
     latency_ms: null,
     code: null,
     message: null,
+    write_test: null,
   }));
+}
+
+function verdict(readings: HostReadings, reports: EngineReport[]): HealthReport {
+  return assess({ host: readings, engines: reports, http: null, unfinished: null }, DEFAULT_THRESHOLDS, NOW);
 }
 
 const UP = "connected";
 const DOWN = "disconnected";
 const status = (readings: HostReadings, states: Partial<Record<EngineName, DatabaseState>>) =>
-  assess(readings, engines(states), NOW).status;
+  verdict(readings, engines(states)).status;
 
 describe("databases", () => {
   const cases: [Partial<Record<EngineName, DatabaseState>>, OverallStatus, string, boolean][] = [
@@ -53,7 +68,7 @@ describe("databases", () => {
     [{ sqlite: DOWN }, "unhealthy", "critical", false],
   ];
   test.each(cases)("%j is %s", (states, overall, database, connected) => {
-    const report = assess(host(), engines(states), NOW);
+    const report = verdict(host(), engines(states));
     expect(report.status).toBe(overall);
     expect(report.checks.database).toEqual({ status: database, connected });
   });
@@ -68,7 +83,7 @@ describe("disk", () => {
     [100, "critical", "degraded"],
     [null, "warning", "degraded"],
   ] as const)("%s %% is %s", (disk, level, overall) => {
-    const report = assess(host({ disk }), engines({ sqlite: UP }), NOW);
+    const report = verdict(host({ disk }), engines({ sqlite: UP }));
     expect(report.checks.disk).toMatchObject({ status: level, usage_percent: disk });
     expect(report.status).toBe(overall);
   });
@@ -88,10 +103,10 @@ describe("disk", () => {
       usage_percent: null,
       message: "unreadable: EIO",
     });
-    const { disk } = assess(readings, engines({ sqlite: UP }), NOW).checks;
+    const { disk } = verdict(readings, engines({ sqlite: UP })).checks;
     expect(disk).toMatchObject({ status: "critical", path: "/state", usage_percent: 97 });
     expect(disk.disks.map(({ status }) => status)).toEqual(["ok", "critical", "warning"]);
-    expect(assess({ ...readings, disks: [] }, engines({ sqlite: UP }), NOW).status).toBe("healthy");
+    expect(verdict({ ...readings, disks: [] }, engines({ sqlite: UP })).status).toBe("healthy");
   });
 });
 
@@ -101,7 +116,7 @@ describe("memory and processor", () => {
     [90, "warning", "degraded"],
     [97, "critical", "degraded"],
   ] as const)("memory at %s %% is %s", (memory, level, overall) => {
-    const report = assess(host({ memory }), engines({ sqlite: UP }), NOW);
+    const report = verdict(host({ memory }), engines({ sqlite: UP }));
     expect(report.checks.memory).toMatchObject({ status: level, usage_percent: memory });
     expect(report.status).toBe(overall);
   });
@@ -111,22 +126,21 @@ describe("memory and processor", () => {
     [100, "busy"],
     [null, "ok"],
   ] as const)("the processor at %s %% is %s and healthy", (cpu, level) => {
-    const report = assess(host({ cpu }), engines({ sqlite: UP }), NOW);
+    const report = verdict(host({ cpu }), engines({ sqlite: UP }));
     expect(report.checks.cpu.status).toBe(level);
     expect(report.status).toBe("healthy");
   });
 
-  test("the thresholds are the documented ones", () => {
-    expect(THRESHOLDS).toEqual({
-      disk: { warning: 85, critical: 95 },
-      memory: { warning: 90, critical: 97 },
-      cpu: { busy: 90 },
-    });
+  test("thresholds of the configuration are the ones that count", () => {
+    const thresholds = { ...DEFAULT_THRESHOLDS, disk_warning: 30, memory_critical: 95, memory_warning: 40 };
+    const readings = { host: host(), engines: engines({ sqlite: UP }), http: null, unfinished: null };
+    const { checks, status } = assess(readings, thresholds, NOW);
+    expect([checks.disk.status, checks.memory.status, status]).toEqual(["warning", "warning", "degraded"]);
   });
 });
 
 test("both shapes of the guides", () => {
-  const report = assess(host(), engines({ neo4j: UP, postgres: DOWN }), NOW);
+  const report = verdict(host(), engines({ neo4j: UP, postgres: DOWN }));
   expect(report.timestamp).toBe("2025-01-23T12:00:00.000Z");
   expect(report.databases).toEqual({
     neo4j: "connected",
@@ -134,24 +148,25 @@ test("both shapes of the guides", () => {
     redis: "not configured",
     sqlite: "not configured",
   });
-  expect(Object.keys(report)).toEqual(["status", "timestamp", "checks", "databases", "engines"]);
+  expect(Object.keys(report).slice(0, 5)).toEqual(["status", "timestamp", "checks", "databases", "engines"]);
   expect(Object.keys(report.checks)).toEqual(["disk", "memory", "cpu", "database"]);
 });
 
+const selfTest = async () => {};
 const answers = (name: EngineName, version = "1.0"): EngineProbe => ({
   name,
   title: name,
-  probe: async () => ({ probe: async () => ({ version, latency_ms: 0.5 }) }),
+  probe: async () => ({ selfTest, probe: async () => ({ version, latency_ms: 0.5 }) }),
 });
 const fails = (name: EngineName, error: Error): EngineProbe => ({
   name,
   title: name,
-  probe: async () => ({ probe: () => Promise.reject(error) }),
+  probe: async () => ({ selfTest, probe: () => Promise.reject(error) }),
 });
 const hangs = (name: EngineName, title: string): EngineProbe => ({
   name,
   title,
-  probe: async () => ({ probe: () => new Promise(() => {}) }),
+  probe: async () => ({ selfTest, probe: () => new Promise(() => {}) }),
 });
 
 describe("probing", () => {
@@ -178,6 +193,10 @@ describe("probing", () => {
       ],
       host: { root, paths: ["/data"], sampleMs: 1, statfs },
       budgetMs: 200,
+      thresholds: DEFAULT_THRESHOLDS,
+      deep: false,
+      httpUrl: undefined,
+      unfinishedRestore: async () => null,
     });
     expect(performance.now() - startedAt).toBeLessThan(HANGS_MS);
     expect(report.status).toBe("degraded");
@@ -189,8 +208,17 @@ describe("probing", () => {
         latency_ms: null,
         code: "unreachable",
         message: "Neo4j gave no answer within 200 ms",
+        write_test: null,
       },
-      { engine: "postgres", status: DOWN, version: null, latency_ms: null, code: "auth", message: "refused" },
+      {
+        engine: "postgres",
+        status: DOWN,
+        version: null,
+        latency_ms: null,
+        code: "auth",
+        message: "refused",
+        write_test: null,
+      },
       {
         engine: "redis",
         status: DOWN,
@@ -198,9 +226,43 @@ describe("probing", () => {
         latency_ms: null,
         code: "unreachable",
         message: "Redis gave no answer within 200 ms",
+        write_test: null,
       },
-      { engine: "sqlite", status: UP, version: "3.50", latency_ms: 0.5, code: null, message: null },
+      {
+        engine: "sqlite",
+        status: UP,
+        version: "3.50",
+        latency_ms: 0.5,
+        code: null,
+        message: null,
+        write_test: null,
+      },
     ]);
+  });
+
+  test("a write test that fails or hangs is said, and its engine stays connected", async () => {
+    const given = (name: EngineName, test: () => Promise<void>): EngineProbe => ({
+      name,
+      title: name,
+      probe: async () => ({ selfTest: test, probe: async () => ({ version: "1", latency_ms: 1 }) }),
+    });
+    const broken = () =>
+      Promise.reject(new OpsError({ code: "failed", message: "what was read is not what was set" }));
+    const probes = [
+      given("neo4j", selfTest),
+      given("postgres", broken),
+      given("redis", () => new Promise(() => {})),
+    ];
+    const reports = await probeAll(testCall(), probes, 100, true);
+    expect(
+      reports.slice(0, 3).map(({ status, write_test: test }) => [status, test?.ok, test?.message]),
+    ).toEqual([
+      [UP, true, null],
+      [UP, false, "what was read is not what was set"],
+      [UP, false, expect.stringContaining("gave no answer within")],
+    ]);
+    const readings = { host: host(), engines: reports, http: null, unfinished: null };
+    expect(assess(readings, DEFAULT_THRESHOLDS, NOW).status).toBe("degraded");
   });
 
   test("a driver that cannot even be opened is a disconnected engine", async () => {
@@ -219,6 +281,7 @@ describe("probing", () => {
       name: "redis",
       title: "Redis",
       probe: async () => ({
+        selfTest,
         probe: (call) => {
           told = call.signal;
           return new Promise(() => {});

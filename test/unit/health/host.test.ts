@@ -68,7 +68,14 @@ describe("disk", () => {
   test("usage as df counts, in bytes", async () => {
     const { disks } = await readHost({ root, paths: ["/data"], sampleMs: 1, statfs });
     expect(disks).toEqual([
-      { path: "/data", usage_percent: 88.9, total_bytes: 4_096_000, free_bytes: 409_600, message: null },
+      {
+        path: "/data",
+        usage_percent: 88.9,
+        total_bytes: 4_096_000,
+        used_bytes: 3_276_800,
+        free_bytes: 409_600,
+        message: null,
+      },
     ]);
   });
 

@@ -19,6 +19,7 @@ test("engines side by side, and files with what lies in their logs", async () =>
       name: "sqlite" as const,
       title: "SQLite",
       probe: async () => ({
+        selfTest: async () => {},
         probe: async () => {
           // opening creates the file: sizes are read afterwards
           writeFileSync(data, "x".repeat(100));
@@ -33,7 +34,7 @@ test("engines side by side, and files with what lies in their logs", async () =>
     { name: "data", path: data },
     { name: "state", path: state },
   ];
-  const stats = await collectStats(testCall(), { probes, files });
+  const stats = await collectStats(testCall(), { probes, files, budgetMs: 5_000 });
   expect(stats.files).toEqual([
     { name: "data", path: data, size_bytes: 123 },
     { name: "state", path: state, size_bytes: null },

@@ -74,6 +74,8 @@ describe("shipped sets", () => {
         "sha256:0af43c5b4629f4e1d54c42183f9fdbb4caf53af2a2ee7d61c752134edc00571e",
       "sqlite/state/V003-restores-up.sql":
         "sha256:bca94e08d4a4a4ec81e80c658db2ac58fb03eb13d4d89e297a9e206cd8205178",
+      "sqlite/state/V004-samples-up.sql":
+        "sha256:3b477c1da4757d710d4028ce180f2ef34f84f5bfcbf6cdec0d59b2e1ea7ed213",
     });
   });
 

@@ -269,14 +269,18 @@ describe("a drill without a verdict", () => {
     const over = new AbortController();
     const reason = new OpsError({ code: "interrupted", message: "interrupted" });
     let isCleanedUp = false;
+    const begun = Promise.withResolvers<void>();
     const answers: Partial<Record<EngineName, Answer>> = {
       postgres: async (_task, call) => {
-        await new Promise((resolve) => call.signal.addEventListener("abort", resolve));
+        const aborted = new Promise((resolve) => call.signal.addEventListener("abort", resolve));
+        begun.resolve();
+        await aborted;
         await new Promise(setImmediate);
         isCleanedUp = true;
         throw reason;
       },
-      sqlite: () => {
+      sqlite: async () => {
+        await begun.promise;
         over.abort(reason);
         return finds({ problems: ["what was seen while it ended is no verdict"] })();
       },

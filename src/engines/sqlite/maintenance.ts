@@ -1,0 +1,131 @@
+import { existsSync } from "node:fs";
+import { statfs } from "node:fs/promises";
+import { dirname } from "node:path";
+import { abortError, type Call } from "../../call.ts";
+import type { Thresholds } from "../../config/thresholds.ts";
+import { OpsError } from "../../errors.ts";
+import type { Maintenance, MaintenanceTask } from "../../maintain/port.ts";
+import type { QueryResult } from "../../query/port.ts";
+import type { Origin } from "../engine.ts";
+import type { SqliteConnection } from "./connect.ts";
+import { fileFacts, freePercent, sizeOf, wantsAnalyze } from "./file-facts.ts";
+import { runInProcess } from "./query-run.ts";
+
+const CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)";
+/** All tables whose statistics are missing or old, whether this connection asked them or not. */
+const OPTIMIZE = "PRAGMA optimize(0x10002)";
+const MIB = 1024 * 1024;
+
+/** What keeps a SQLite file small and its queries quick. A file that is not there needs nothing. */
+export function sqliteMaintenance(
+  connection: SqliteConnection,
+  _origin: Origin,
+  thresholds: Thresholds,
+): Maintenance {
+  const { path } = connection;
+  return {
+    async plan(_call, { all }) {
+      if (!existsSync(path)) return [];
+      const { facts, analyze } = connection.read((database) => ({
+        facts: fileFacts(database),
+        analyze: wantsAnalyze(database),
+      }));
+      const isLarge = facts.pages * facts.pageSize >= thresholds.large;
+      const logBytes = sizeOf(`${path}-wal`);
+      const percent = freePercent(facts);
+      const tasks: MaintenanceTask[] = [];
+      if (logBytes > thresholds.sqlite_wal || (all && logBytes > 0))
+        tasks.push(checkpointTask(path, logBytes));
+      if (all || (isLarge && percent >= thresholds.sqlite_free)) tasks.push(vacuumTask(path, facts));
+      if (analyze.length > 0 && (all || isLarge)) tasks.push(optimizeTask(path, analyze.length));
+      return tasks;
+    },
+  };
+}
+
+function checkpointTask(path: string, logBytes: number): MaintenanceTask {
+  return {
+    kind: "checkpoint",
+    subject: path,
+    why: `its write-ahead log has ${mib(logBytes)}`,
+    statement: CHECKPOINT,
+    work_bytes: logBytes,
+    run: (call) => measured(path, () => checkpoint(call, path)),
+  };
+}
+
+function vacuumTask(path: string, facts: ReturnType<typeof fileFacts>): MaintenanceTask {
+  const used = (facts.pages - facts.freePages) * facts.pageSize;
+  return {
+    kind: "vacuum",
+    subject: path,
+    why: `${freePercent(facts).toFixed(0)} % of its ${facts.pages} pages are free (${mib(facts.freePages * facts.pageSize)})`,
+    statement: "VACUUM",
+    work_bytes: used,
+    run: (call) =>
+      measured(path, async () => {
+        await refuseWithoutRoom(path, used);
+        await change(call, path, "VACUUM");
+        // the smaller file is in the log until a checkpoint
+        return checkpoint(call, path);
+      }),
+  };
+}
+
+function optimizeTask(path: string, tables: number): MaintenanceTask {
+  return {
+    kind: "optimize",
+    subject: path,
+    why: `${tables} tables have no statistics, or old ones`,
+    statement: OPTIMIZE,
+    work_bytes: null,
+    run: (call) =>
+      measured(path, async () => {
+        await change(call, path, OPTIMIZE);
+        return null;
+      }),
+  };
+}
+
+/** @returns a note when readers of an older state keep the log as it is */
+async function checkpoint(call: Call, path: string): Promise<string | null> {
+  const { rows } = await change(call, path, CHECKPOINT);
+  const isBusy = rows[0]?.[0] === 1;
+  return isBusy ? "another process reads an older state of the file: its log stays until that is over" : null;
+}
+
+/** SQLite keeps all of a statement or nothing, so one that was ended is a failure like any other. */
+async function change(call: Call, path: string, text: string): Promise<QueryResult> {
+  try {
+    return await runInProcess(call, path, text, { write: true, explain: false, limit: 1 });
+  } catch (error) {
+    if (call.signal.aborted) throw abortError(call.signal.reason);
+    throw error;
+  }
+}
+
+/** Runs it, and sees what it freed: of the file and of its log. */
+async function measured(path: string, work: () => Promise<string | null>) {
+  const size = () => sizeOf(path) + sizeOf(`${path}-wal`);
+  const before = size();
+  const note = await work();
+  return { freed_bytes: Math.max(0, before - size()), note };
+}
+
+/**
+ * VACUUM writes what is used into a temporary file, and from there into the log (https://sqlite.org/lang_vacuum.html#how_vacuum_works).
+ * @throws OpsError `failed` when there may be too little room for both
+ */
+async function refuseWithoutRoom(path: string, usedBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(dirname(path));
+  const free = bavail * bsize;
+  if (free >= 2 * usedBytes) return;
+  throw new OpsError({
+    code: "failed",
+    engine: "sqlite",
+    message: `VACUUM of ${path} may need ${mib(2 * usedBytes)}, and ${dirname(path)} has ${mib(free)} free`,
+    hint: "free some space; nothing was changed",
+  });
+}
+
+const mib = (bytes: number) => `${(bytes / MIB).toFixed(1)} MiB`;

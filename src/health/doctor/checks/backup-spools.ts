@@ -1,0 +1,28 @@
+import { readdir } from "node:fs/promises";
+import type { Check } from "../check.ts";
+import type { StackScope } from "../scope.ts";
+import { counted, some } from "../words.ts";
+
+/** Folders of runs, and sidecars that were not published (`backup/work.ts`). */
+const LEFTOVER = /^\.opsctl-set-|\.json\.\d+-[a-z0-9]+\.partial$/;
+
+export const backupSpools: Check<StackScope> = {
+  id: "backup-spools",
+  area: "backup",
+  title: "a backup that was killed left its work behind",
+  looks: "hidden folders of runs beside the archives, while no run has the lock of the folder",
+  async run(call, scope) {
+    const folder = scope.files.archives;
+    const names = (await readdir(folder).catch(() => [])).filter((name) => LEFTOVER.test(name));
+    if (names.length === 0 || (await scope.archivesInUse(call))) return [];
+    return [
+      {
+        severity: "info",
+        subject: folder,
+        evidence: `${counted(names.length, "leftover")} of runs that are over: ${some(names)}`,
+        cause: "they take room, and nobody needs them; the next backup removes them too",
+        remedies: [{ argv: ["opsctl", "cleanup"], safe: true }],
+      },
+    ];
+  },
+};

@@ -1,0 +1,42 @@
+/** The folders and files on this host whose loss or fill would hurt. */
+import { dirname } from "node:path";
+import { Unknowable } from "./check.ts";
+import type { StackScope } from "./scope.ts";
+import { dataFolder, localServers } from "./servers.ts";
+import { TITLES } from "./words.ts";
+
+export interface DataPath {
+  path: string;
+  /** `the data file`, `the data of PostgreSQL`. */
+  what: string;
+  kind: "sqlite" | "archives" | "server";
+}
+
+/** opsctl's own files and archives, and the data folders of servers on this host as far as their processes tell. */
+export async function dataPaths(scope: StackScope): Promise<DataPath[]> {
+  const { data, state, archives } = scope.files;
+  return [
+    { path: data, what: "the data file", kind: "sqlite" },
+    { path: state, what: "the state file", kind: "sqlite" },
+    { path: archives, what: "the archives", kind: "archives" },
+    ...(await serverPaths(scope)),
+  ];
+}
+
+async function serverPaths(scope: StackScope): Promise<DataPath[]> {
+  try {
+    const servers = await localServers(scope);
+    const paths = await Promise.all(
+      servers.map(async (server) => ({ path: await dataFolder(scope.root, server), server })),
+    );
+    return paths.flatMap(({ path, server }) =>
+      path === undefined || dirname(path) === path
+        ? []
+        : [{ path, what: `the data of ${TITLES[server.engine]}`, kind: "server" as const }],
+    );
+  } catch (error) {
+    // without processes the paths of opsctl itself remain
+    if (error instanceof Unknowable) return [];
+    throw error;
+  }
+}
