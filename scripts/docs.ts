@@ -1,21 +1,31 @@
 /**
- * Writes the generated parts of README.md: usage from `--help`, settings, exit codes, JSON shapes. `--check` only says whether they are
- * up to date (exit code 1: they are not).
+ * Writes what is generated: parts of README.md (usage from `--help`, settings, exit codes, JSON shapes) and examples/alerts.yml. `--check` only
+ * says whether they are up to date (exit code 1: they are not).
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildProgram, COMMAND_NAMES } from "../src/cli.ts";
 import { SETTINGS, type Setting } from "../src/config/settings.ts";
+import { DEFAULT_THRESHOLDS, THRESHOLDS } from "../src/config/thresholds.ts";
 import { describeContracts } from "../src/contract/describe.ts";
+import { neo4jChecks } from "../src/engines/neo4j/checks/index.ts";
+import { postgresChecks } from "../src/engines/postgres/checks/index.ts";
+import { redisChecks } from "../src/engines/redis/checks/index.ts";
+import { sqliteChecks } from "../src/engines/sqlite/checks/index.ts";
 import { EXIT_CODE_MEANINGS, EXIT_CODES } from "../src/errors.ts";
+import { stackGroups } from "../src/health/doctor/checks/index.ts";
+import { alertRules } from "../src/health/metrics/rules.ts";
 
 const README = join(import.meta.dirname, "..", "README.md");
+const ALERTS = join(import.meta.dirname, "..", "examples", "alerts.yml");
 
 /** The README with its generated parts as the code has them now. */
 export async function currentReadme(text: string): Promise<string> {
   const parts: Record<string, string> = {
     usage: folded("Every command", await usage()),
     environment: environment(),
+    thresholds: thresholds(),
+    checks: folded("Every check", checks()),
     "exit codes": exitCodes(),
     json: folded("Every object", `\`\`\`text\n${describeContracts()}\`\`\``),
   };
@@ -72,6 +82,22 @@ function environment(): string {
   return `| name | default | what it is |\n|---|---|---|\n${rows.join("\n")}`;
 }
 
+function thresholds(): string {
+  const rows = THRESHOLDS.map(
+    ({ name, default: value, unit, doc }) => `| \`${name}\` | ${value} | ${unit} | ${doc} |`,
+  );
+  return `| name | default | unit | what it decides |\n|---|---:|---|---|\n${rows.join("\n")}`;
+}
+
+/** Every check of `doctor`, in the order of `doctor --list`. */
+function checks(): string {
+  const all = [...stackGroups.flat(), ...neo4jChecks, ...postgresChecks, ...redisChecks, ...sqliteChecks];
+  const rows = all.map(
+    ({ id, title, looks }) => `| \`${id}\` | ${title} | ${looks.replaceAll("|", "\\|")} |`,
+  );
+  return `| check | what it finds | what it looks at |\n|---|---|---|\n${rows.join("\n")}`;
+}
+
 function exitCodes(): string {
   const rows = Object.entries(EXIT_CODES).map(
     ([name, code]) => `| ${code} | ${EXIT_CODE_MEANINGS[name as keyof typeof EXIT_CODES]} |`,
@@ -79,12 +105,24 @@ function exitCodes(): string {
   return `| code | meaning |\n|---:|---|\n${rows.join("\n")}`;
 }
 
+/** The alert rules with default thresholds. */
+export function currentAlerts(): string {
+  return alertRules(DEFAULT_THRESHOLDS);
+}
+
 if (import.meta.main) {
-  const text = readFileSync(README, "utf8");
-  const current = await currentReadme(text);
-  if (!process.argv.includes("--check")) writeFileSync(README, current);
-  else if (text !== current) {
-    console.error("README.md is out of date: npm run docs");
-    process.exitCode = 1;
+  const isCheck = process.argv.includes("--check");
+  const generated = [
+    { path: README, write: currentReadme },
+    { path: ALERTS, write: currentAlerts },
+  ];
+  for (const { path, write } of generated) {
+    const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+    const current = await write(text);
+    if (!isCheck) writeFileSync(path, current);
+    else if (text !== current) {
+      console.error(`${path} is out of date: npm run docs`);
+      process.exitCode = 1;
+    }
   }
 }
