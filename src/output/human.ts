@@ -1,4 +1,5 @@
 /** Times and amounts as people read them; JSON carries the raw numbers. */
+export { bytes } from "../amounts.ts";
 
 const UNITS: readonly (readonly [ms: number, unit: string])[] = [
   [86_400_000, "d"],
@@ -11,16 +12,6 @@ const UNITS: readonly (readonly [ms: number, unit: string])[] = [
 export function age(ms: number): string {
   const [size, unit] = UNITS.find(([size]) => ms >= size) ?? [1000, "s"];
   return `${Math.floor(Math.max(0, ms) / size)}${unit}`;
-}
-
-/** `1.5 MiB`; whole bytes below 1 KiB. */
-export function bytes(count: number): string {
-  let value = count;
-  for (const unit of ["B", "KiB", "MiB", "GiB"]) {
-    if (value < 1024 || unit === "GiB") return unit === "B" ? `${value} B` : `${value.toFixed(1)} ${unit}`;
-    value /= 1024;
-  }
-  return `${count} B`;
 }
 
 /** `83 %`; `–` when nothing is known. */

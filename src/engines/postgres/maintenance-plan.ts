@@ -1,8 +1,10 @@
 /** What is worth doing, as the server's statistics tell. */
+
+import { bytes } from "../../amounts.ts";
 import type { Call } from "../../call.ts";
 import type { Thresholds } from "../../config/thresholds.ts";
 import { sizeOf } from "./checks/kit.ts";
-import { bytes, number, percent } from "./checks/words.ts";
+import { number, percent } from "./checks/words.ts";
 import type { PostgresConnection } from "./connect.ts";
 import { USER_RELATION } from "./statistics-ask.ts";
 

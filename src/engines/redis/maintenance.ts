@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { bytes } from "../../amounts.ts";
 import type { Call } from "../../call.ts";
 import type { Thresholds } from "../../config/thresholds.ts";
-import { size } from "../../health/doctor/kernel.ts";
 import type { Maintenance, MaintenanceTask } from "../../maintain/port.ts";
 import type { RedisConnection } from "./connect.ts";
 import { type Info, readInfo } from "./info.ts";
@@ -76,7 +76,7 @@ function rewrite({ connection, persistence, thresholds, all }: Context): Mainten
   const failed = persistence["aof_last_bgrewrite_status"] === "err";
   const grown = now >= thresholds.large && now >= AOF_GROWTH * base;
   if (!failed && !grown && !(all && now > base)) return undefined;
-  const growth = `the append-only file has ${size(now)}, ${size(base)} after its last rewrite`;
+  const growth = `the append-only file has ${bytes(now)}, ${bytes(base)} after its last rewrite`;
   return {
     kind: "aof-rewrite",
     subject: connection.at,
@@ -102,7 +102,7 @@ function purge({ connection, memory, thresholds, all }: Context): MaintenanceTas
   return {
     kind: "memory-purge",
     subject: connection.at,
-    why: `${size(idle)} of pages without data: ${size(resident)} are resident for ${size(used)} in use (ratio ${ratio})`,
+    why: `${bytes(idle)} of pages without data: ${bytes(resident)} are resident for ${bytes(used)} in use (ratio ${ratio})`,
     statement: "MEMORY PURGE",
     work_bytes: null,
     async run(call) {

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
+import { bytes } from "../../amounts.ts";
 import { abortError, type Call } from "../../call.ts";
 import type { Thresholds } from "../../config/thresholds.ts";
 import { OpsError } from "../../errors.ts";
@@ -14,7 +15,6 @@ import { runInProcess } from "./query-run.ts";
 const CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)";
 /** All tables whose statistics are missing or old, whether this connection asked them or not. */
 const OPTIMIZE = "PRAGMA optimize(0x10002)";
-const MIB = 1024 * 1024;
 
 /** What keeps a SQLite file small and its queries quick. A file that is not there needs nothing. */
 export function sqliteMaintenance(
@@ -47,7 +47,7 @@ function checkpointTask(path: string, logBytes: number): MaintenanceTask {
   return {
     kind: "checkpoint",
     subject: path,
-    why: `its write-ahead log has ${mib(logBytes)}`,
+    why: `its write-ahead log has ${bytes(logBytes)}`,
     statement: CHECKPOINT,
     work_bytes: logBytes,
     run: (call) => measured(path, () => checkpoint(call, path)),
@@ -59,7 +59,7 @@ function vacuumTask(path: string, facts: ReturnType<typeof fileFacts>): Maintena
   return {
     kind: "vacuum",
     subject: path,
-    why: `${freePercent(facts).toFixed(0)} % of its ${facts.pages} pages are free (${mib(facts.freePages * facts.pageSize)})`,
+    why: `${freePercent(facts).toFixed(0)} % of its ${facts.pages} pages are free (${bytes(facts.freePages * facts.pageSize)})`,
     statement: "VACUUM",
     work_bytes: used,
     run: (call) =>
@@ -123,9 +123,7 @@ async function refuseWithoutRoom(path: string, usedBytes: number): Promise<void>
   throw new OpsError({
     code: "failed",
     engine: "sqlite",
-    message: `VACUUM of ${path} may need ${mib(2 * usedBytes)}, and ${dirname(path)} has ${mib(free)} free`,
+    message: `VACUUM of ${path} may need ${bytes(2 * usedBytes)}, and ${dirname(path)} has ${bytes(free)} free`,
     hint: "free some space; nothing was changed",
   });
 }
-
-const mib = (bytes: number) => `${(bytes / MIB).toFixed(1)} MiB`;

@@ -34,11 +34,3 @@ export async function meminfo(root: string): Promise<Map<string, number>> {
   const fields = text.matchAll(/^(\w+):\s+(\d+) kB$/gm);
   return new Map([...fields].map(([, name, kibibytes]) => [name!, Number(kibibytes) * 1024]));
 }
-
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
-
-/** `1.5 GiB` */
-export function size(bytes: number): string {
-  const step = bytes < 1024 ? 0 : Math.min(4, Math.floor(Math.log2(bytes) / 10));
-  return `${(bytes / 1024 ** step).toFixed(step === 0 ? 0 : 1)} ${UNITS[step]}`;
-}

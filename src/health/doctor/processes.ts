@@ -1,8 +1,9 @@
 /** The processes of the host, from /proc below the root folder. */
 import { readlink } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { bytes } from "../../amounts.ts";
 import { Unknowable } from "./check.ts";
-import { namesBelow, size, textBelow } from "./kernel.ts";
+import { namesBelow, textBelow } from "./kernel.ts";
 
 export interface HostProcess {
   pid: number;
@@ -69,12 +70,12 @@ export async function ancestry(root: string): Promise<Set<number>> {
 /** The three processes with most of a field of their status: `java (process 12) 4.2 GiB, …`; empty where none are seen. */
 export async function largest(root: string, field: "VmRSS" | "VmSwap"): Promise<string> {
   const all = await processes(root).catch((): HostProcess[] => []);
-  const sizes: { one: HostProcess; bytes: number }[] = [];
-  for (const one of all) sizes.push({ one, bytes: bytesOf(await statusOf(root, one.pid), field) });
+  const sizes: { one: HostProcess; size: number }[] = [];
+  for (const one of all) sizes.push({ one, size: bytesOf(await statusOf(root, one.pid), field) });
   return sizes
-    .filter(({ bytes }) => bytes > 0)
-    .sort((a, b) => b.bytes - a.bytes)
+    .filter(({ size }) => size > 0)
+    .sort((a, b) => b.size - a.size)
     .slice(0, 3)
-    .map(({ one, bytes }) => `${one.name} (process ${one.pid}) ${size(bytes)}`)
+    .map(({ one, size }) => `${one.name} (process ${one.pid}) ${bytes(size)}`)
     .join(", ");
 }

@@ -76,7 +76,7 @@ describe("for people", () => {
     [1023, "1023 B"],
     [1536, "1.5 KiB"],
     [1024 ** 2, "1.0 MiB"],
-    [5000 * 1024 ** 3, "5000.0 GiB"],
+    [5000 * 1024 ** 3, "4.9 TiB"],
   ])("bytes %d → %s", (count, text) => expect(bytes(count)).toBe(text));
 
   test("rates and outcomes", () => {

@@ -1,3 +1,4 @@
+import { bytes } from "../../../amounts.ts";
 import type { Call } from "../../../call.ts";
 import type { Found } from "../../../health/doctor/check.ts";
 import {
@@ -11,7 +12,6 @@ import {
   TOP,
   toSet,
 } from "./kit.ts";
-import { bytes } from "./words.ts";
 
 const OFF =
   "SELECT name FROM pg_settings WHERE name IN ('autovacuum', 'track_counts') AND setting = 'off' ORDER BY name";

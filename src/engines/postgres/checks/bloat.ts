@@ -1,7 +1,8 @@
+import { bytes } from "../../../amounts.ts";
 import type { Call } from "../../../call.ts";
 import type { Found, Remedy } from "../../../health/doctor/check.ts";
 import { ask, listed, OF_USERS, type PostgresCheck, type PostgresScope, statement, TOP } from "./kit.ts";
-import { bytes, percent } from "./words.ts";
+import { percent } from "./words.ts";
 
 interface Row {
   name: string;

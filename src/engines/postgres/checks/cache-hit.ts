@@ -1,5 +1,6 @@
+import { bytes } from "../../../amounts.ts";
 import { ask, type PostgresCheck, toSet } from "./kit.ts";
-import { bytes, percent } from "./words.ts";
+import { percent } from "./words.ts";
 
 /** Blocks asked for, from which a ratio means something. */
 const BLOCKS = 100_000;

@@ -1,5 +1,5 @@
+import { bytes } from "../../../amounts.ts";
 import { ask, type PostgresCheck, toSet } from "./kit.ts";
-import { bytes } from "./words.ts";
 
 /** Fewer forced checkpoints say nothing. */
 const FORCED = 10;

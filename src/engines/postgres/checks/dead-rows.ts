@@ -1,5 +1,6 @@
+import { bytes } from "../../../amounts.ts";
 import { ask, listed, OF_USERS, type PostgresCheck, sizeOf, statement, TOP } from "./kit.ts";
-import { bytes, duration, number, percent } from "./words.ts";
+import { duration, number, percent } from "./words.ts";
 
 interface Row {
   name: string;

@@ -1,7 +1,7 @@
+import { bytes } from "../../../amounts.ts";
 import type { Call } from "../../../call.ts";
 import type { Found } from "../../../health/doctor/check.ts";
 import { ask, listed, OF_USERS, type PostgresCheck, type PostgresScope, statement, TOP } from "./kit.ts";
-import { bytes } from "./words.ts";
 
 interface Row {
   name: string;

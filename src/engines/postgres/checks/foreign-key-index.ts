@@ -1,5 +1,6 @@
+import { bytes } from "../../../amounts.ts";
 import { ask, listed, OF_USERS, type PostgresCheck, sizeOf, statement, TOP } from "./kit.ts";
-import { bytes, number } from "./words.ts";
+import { number } from "./words.ts";
 
 interface Row {
   constraint: string;

@@ -1,6 +1,6 @@
+import { bytes } from "../../../amounts.ts";
 import type { Found } from "../../../health/doctor/check.ts";
 import { ask, listed, type PostgresCheck, statement, TOP } from "./kit.ts";
-import { bytes } from "./words.ts";
 
 interface Row {
   name: string;

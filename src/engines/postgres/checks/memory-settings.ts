@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { bytes } from "../../../amounts.ts";
 import type { Call } from "../../../call.ts";
 import type { Found } from "../../../health/doctor/check.ts";
 import { ask, type PostgresCheck, type PostgresScope, toSet } from "./kit.ts";
 import { placeOf } from "./where.ts";
-import { bytes } from "./words.ts";
 
 interface Row {
   buffers: number;

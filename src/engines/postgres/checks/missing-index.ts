@@ -1,5 +1,6 @@
+import { bytes } from "../../../amounts.ts";
 import { ask, listed, OF_USERS, type PostgresCheck, sizeOf, TOP } from "./kit.ts";
-import { bytes, number, percent } from "./words.ts";
+import { number, percent } from "./words.ts";
 
 /** Below these a table is read as fast without an index, or the counts are those of backups and reports (pghero: 95 %, 10,000 rows). */
 const ROWS = 10_000;

@@ -1,7 +1,8 @@
+import { bytes } from "../../../amounts.ts";
 import type { Call } from "../../../call.ts";
 import type { Found } from "../../../health/doctor/check.ts";
 import { ask, hidden, type PostgresCheck, type PostgresScope, TOP } from "./kit.ts";
-import { bytes, duration } from "./words.ts";
+import { duration } from "./words.ts";
 
 /** A replica is behind from so many times the size that counts as large on; or by this time. */
 const LARGE = 16;

@@ -1,7 +1,7 @@
+import { bytes } from "../../../amounts.ts";
 import type { Found } from "../../../health/doctor/check.ts";
 import { literal } from "../quoting.ts";
 import { ask, listed, type PostgresCheck, statement, TOP } from "./kit.ts";
-import { bytes } from "./words.ts";
 
 interface Row {
   name: string;

@@ -1,5 +1,6 @@
+import { bytes } from "../../../amounts.ts";
 import { ask, type PostgresCheck } from "./kit.ts";
-import { bytes, number } from "./words.ts";
+import { number } from "./words.ts";
 
 /** From so many times the size that counts as large on. */
 const LARGE = 10;

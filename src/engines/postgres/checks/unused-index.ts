@@ -1,6 +1,7 @@
+import { bytes } from "../../../amounts.ts";
 import type { Found } from "../../../health/doctor/check.ts";
 import { ask, listed, OF_USERS, type PostgresCheck, sizeOf, statement, TOP } from "./kit.ts";
-import { bytes, duration } from "./words.ts";
+import { duration } from "./words.ts";
 
 /** Statistics that are younger say little: a weekly report has not run yet. */
 const WEEK_SECONDS = 7 * 86_400;

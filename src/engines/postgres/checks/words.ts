@@ -1,14 +1,5 @@
 /** Figures and texts as findings show them. */
 
-/** `1.5 MiB`; whole bytes below 1 KiB. */
-export function bytes(count: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let at = 0;
-  let value = count;
-  for (; value >= 1024 && at < units.length - 1; at++) value /= 1024;
-  return at === 0 ? `${value} B` : `${value.toFixed(1)} ${units[at]}`;
-}
-
 /** `12,500`. */
 export function number(count: number): string {
   return Math.round(count).toLocaleString("en-US");

@@ -1,5 +1,5 @@
+import { bytes } from "../../../amounts.ts";
 import type { Found } from "../../../health/doctor/check.ts";
-import { size } from "../../../health/doctor/kernel.ts";
 import { allowed, type RedisCheck, sends } from "./facts.ts";
 
 /** Findings at most: one reader that hangs seldom comes alone. */
@@ -22,7 +22,7 @@ export const clientBuffers: RedisCheck = {
         ({ id, addr, age, cmd, waiting }): Found => ({
           severity: "warning",
           subject: `client ${id} from ${addr}`,
-          evidence: `${size(waiting)} of answers wait for it; last command ${cmd}, connected for ${age} s`,
+          evidence: `${bytes(waiting)} of answers wait for it; last command ${cmd}, connected for ${age} s`,
           cause: "Its answers stay in the server's memory, which may reach its limit by that alone.",
           remedies: [sends(`CLIENT KILL ID ${id}`, false)],
           advice: "look why it hangs; client-output-buffer-limit normal ends such clients by itself",

@@ -1,4 +1,4 @@
-import { size } from "../../../health/doctor/kernel.ts";
+import { bytes } from "../../../amounts.ts";
 import { amountOf, infoOf, type RedisCheck, sends } from "./facts.ts";
 
 /** MEMORY DOCTOR calls a server with less empty, bytes. */
@@ -22,7 +22,7 @@ export const fragmentation: RedisCheck = {
       {
         severity: idle >= MUCH * large ? "warning" : "info",
         subject: `memory of ${scope.connection.at}`,
-        evidence: `${size(resident)} are resident for ${size(used)} in use (ratio ${ratio}); the peak was ${size(amountOf(info, "used_memory_peak"))}`,
+        evidence: `${bytes(resident)} are resident for ${bytes(used)} in use (ratio ${ratio}); the peak was ${bytes(amountOf(info, "used_memory_peak"))}`,
         cause:
           "Deleted keys left holes that the allocator has not given back; maxmemory does not count them.",
         remedies: info["mem_allocator"]?.startsWith("jemalloc") ? [sends("MEMORY PURGE", true)] : [],

@@ -1,4 +1,4 @@
-import { size } from "../../../health/doctor/kernel.ts";
+import { bytes } from "../../../amounts.ts";
 import { amountOf, infoOf, type RedisCheck, sets } from "./facts.ts";
 import { useOf } from "./memory.ts";
 
@@ -22,7 +22,7 @@ export const memoryLimit: RedisCheck = {
         {
           ...common,
           severity: "warning",
-          evidence: `${size(use.used)} are used of the machine's ${size(machine)}, and there is no limit`,
+          evidence: `${bytes(use.used)} are used of the machine's ${bytes(machine)}, and there is no limit`,
           cause: "It grows until the kernel ends a process for want of memory, most likely this one.",
           remedies: sets(info, "maxmemory", String(Math.floor(machine * 0.75)), false),
         },
@@ -33,10 +33,10 @@ export const memoryLimit: RedisCheck = {
         {
           ...common,
           severity: "warning",
-          evidence: `the limit is ${size(use.limit)}, the machine has ${size(machine)}`,
+          evidence: `the limit is ${bytes(use.limit)}, the machine has ${bytes(machine)}`,
           cause: "The kernel ends the server for want of memory before the limit takes effect.",
           remedies: [],
-          advice: `lower maxmemory below ${size(machine)}, with room for the fork of a snapshot; a limit below the used memory deletes keys at once`,
+          advice: `lower maxmemory below ${bytes(machine)}, with room for the fork of a snapshot; a limit below the used memory deletes keys at once`,
         },
       ];
     }
@@ -54,7 +54,7 @@ export const memoryLimit: RedisCheck = {
         advice:
           use.limit * 2 <= half
             ? undefined
-            : `the machine has ${size(machine)}: give keys a time to live, or the server a larger machine`,
+            : `the machine has ${bytes(machine)}: give keys a time to live, or the server a larger machine`,
       },
     ];
   },

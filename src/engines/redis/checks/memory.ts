@@ -1,5 +1,5 @@
 /** Memory against its limit. */
-import { size } from "../../../health/doctor/kernel.ts";
+import { bytes } from "../../../amounts.ts";
 import type { Info } from "../info.ts";
 import type { Scope } from "./facts.ts";
 import { amountOf } from "./facts.ts";
@@ -25,6 +25,6 @@ export function useOf(info: Info, { thresholds }: Scope): Use {
     limit,
     policy: info["maxmemory_policy"] ?? "noeviction",
     isFull: limit > 0 && percent >= thresholds.redis_memory,
-    shown: `${size(used)} of ${size(limit)} (${percent.toFixed(1)} %) are used`,
+    shown: `${bytes(used)} of ${bytes(limit)} (${percent.toFixed(1)} %) are used`,
   };
 }

@@ -1,5 +1,6 @@
+import { bytes } from "../../../amounts.ts";
 import { Unknowable } from "../../../health/doctor/check.ts";
-import { meminfo, numberBelow, size } from "../../../health/doctor/kernel.ts";
+import { meminfo, numberBelow } from "../../../health/doctor/kernel.ts";
 import { amountOf, infoOf, type RedisCheck, requireLocal } from "./facts.ts";
 
 export const overcommit: RedisCheck = {
@@ -18,7 +19,7 @@ export const overcommit: RedisCheck = {
       {
         severity: used > available / 2 ? "warning" : "info",
         subject: "vm.overcommit_memory",
-        evidence: `it is ${mode}; Redis uses ${size(used)}, ${size(available)} are available`,
+        evidence: `it is ${mode}; Redis uses ${bytes(used)}, ${bytes(available)} are available`,
         cause:
           "A snapshot or rewrite forks the server; the kernel refuses that when it counts the memory twice and has not that much.",
         remedies: [{ argv: ["sysctl", "-w", "vm.overcommit_memory=1"], safe: false }],

@@ -1,5 +1,5 @@
+import { bytes } from "../../../amounts.ts";
 import type { Found } from "../../../health/doctor/check.ts";
-import { size } from "../../../health/doctor/kernel.ts";
 import type { Info } from "../info.ts";
 import { amountOf, infoOf, type RedisCheck } from "./facts.ts";
 
@@ -17,10 +17,10 @@ export const replicationLag: RedisCheck = {
         ({ at, behind, state, seconds }): Found => ({
           severity: "warning",
           subject: `replica ${at} of ${scope.connection.at}`,
-          evidence: `it is ${size(behind)} behind (state ${state}, last heard of ${seconds} s ago)`,
+          evidence: `it is ${bytes(behind)} behind (state ${state}, last heard of ${seconds} s ago)`,
           cause:
             "A failover now loses that much; beyond the backlog the whole data set is copied again " +
-            `(repl-backlog-size ${size(amountOf(info, "repl_backlog_size"))}).`,
+            `(repl-backlog-size ${bytes(amountOf(info, "repl_backlog_size"))}).`,
           remedies: [],
           advice:
             "look at the network, the disk and the load of the replica; a larger repl-backlog-size avoids copies",

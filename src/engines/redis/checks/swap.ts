@@ -1,5 +1,6 @@
+import { bytes } from "../../../amounts.ts";
 import { Unknowable } from "../../../health/doctor/check.ts";
-import { size, textBelow } from "../../../health/doctor/kernel.ts";
+import { textBelow } from "../../../health/doctor/kernel.ts";
 import { amountOf, infoOf, type RedisCheck, requireLocal } from "./facts.ts";
 
 /** Less is nothing that a request would meet. */
@@ -25,7 +26,7 @@ export const swap: RedisCheck = {
       {
         severity: "warning",
         subject: `process ${pid} of ${scope.connection.at}`,
-        evidence: `${size(swapped)} of it are in swap, ${size(amountOf(info, "used_memory_rss"))} in memory`,
+        evidence: `${bytes(swapped)} of it are in swap, ${bytes(amountOf(info, "used_memory_rss"))} in memory`,
         cause: "A command that meets a swapped page waits for the disk, and all clients with it.",
         remedies: [],
         advice: "find what else uses the machine's memory, lower maxmemory, or set vm.swappiness = 1",

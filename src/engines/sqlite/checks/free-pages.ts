@@ -1,5 +1,6 @@
+import { bytes } from "../../../amounts.ts";
 import { fileFacts, freePercent } from "../file-facts.ts";
-import { MAINTAIN, mib, type SqliteCheck } from "./look.ts";
+import { MAINTAIN, type SqliteCheck } from "./look.ts";
 
 /** A file that is larger than what it holds. */
 export const freePages: SqliteCheck = {
@@ -18,7 +19,7 @@ export const freePages: SqliteCheck = {
       {
         severity: "info",
         subject: target.shown,
-        evidence: `${freePercent(facts).toFixed(0)} % of its pages are free: ${mib(free)} of ${mib(size)}`,
+        evidence: `${freePercent(facts).toFixed(0)} % of its pages are free: ${bytes(free)} of ${bytes(size)}`,
         cause: "Rows were deleted; SQLite keeps their pages for later rows and gives none back by itself.",
         remedies: [{ argv: MAINTAIN, safe: true }],
       },

@@ -69,8 +69,6 @@ export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-export const mib = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
-
 /** A statement through opsctl, on the data file. */
 export const write = (statement: string) => ["opsctl", "query", "sqlite", statement, "--write"];
 export const MAINTAIN = ["opsctl", "maintain", "sqlite", "--yes"];

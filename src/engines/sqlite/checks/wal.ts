@@ -1,5 +1,6 @@
+import { bytes } from "../../../amounts.ts";
 import { sizeOf } from "../file-facts.ts";
-import { MAINTAIN, mib, type SqliteCheck } from "./look.ts";
+import { MAINTAIN, type SqliteCheck } from "./look.ts";
 
 /** A log that grows. */
 export const walGrowth: SqliteCheck = {
@@ -8,13 +9,13 @@ export const walGrowth: SqliteCheck = {
   title: "the write-ahead log has grown",
   looks: "size of the -wal file against sqlite_wal",
   async run(_call, { connection, target, thresholds }) {
-    const bytes = sizeOf(`${connection.path}-wal`);
-    if (bytes <= thresholds.sqlite_wal) return [];
+    const logBytes = sizeOf(`${connection.path}-wal`);
+    if (logBytes <= thresholds.sqlite_wal) return [];
     return [
       {
         severity: "warning",
         subject: `${target.shown}-wal`,
-        evidence: `${mib(bytes)}, the limit is ${mib(thresholds.sqlite_wal)}; the file itself has ${mib(sizeOf(connection.path))}`,
+        evidence: `${bytes(logBytes)}, the limit is ${bytes(thresholds.sqlite_wal)}; the file itself has ${bytes(sizeOf(connection.path))}`,
         cause:
           "One transaction wrote that much, or a reader kept an old state open so that no checkpoint could empty the log; reads become slower with it, and it fills the disk.",
         remedies: [{ argv: MAINTAIN, safe: true }],

@@ -1,7 +1,7 @@
+import { bytes } from "../../../amounts.ts";
 import { type HostOptions, readHost } from "../../host.ts";
 import type { Check, Found } from "../check.ts";
 import { type DataPath, dataPaths } from "../data-paths.ts";
-import { size } from "../kernel.ts";
 import { type Mount, mountOfPath, mounts } from "../mounts.ts";
 import type { StackScope } from "../scope.ts";
 
@@ -53,7 +53,7 @@ function finding(
   return {
     severity: disk.usage_percent >= critical ? "error" : "warning",
     subject: `disk ${point}`,
-    evidence: `${disk.usage_percent} % of ${size(disk.total_bytes ?? 0)} in use, ${size(disk.free_bytes ?? 0)} free; it holds ${holds}`,
+    evidence: `${disk.usage_percent} % of ${bytes(disk.total_bytes ?? 0)} in use, ${bytes(disk.free_bytes ?? 0)} free; it holds ${holds}`,
     cause: "when it is full, databases refuse writes or stop (Redis: MISCONF), and backups fail",
     remedies: hasArchives ? [{ argv: ["opsctl", "cleanup"], safe: false }] : [],
     advice: `see what is large: du -xh --max-depth=3 ${point} | sort -h | tail -20 (Docker: docker system df), then delete, move or enlarge the disk`,

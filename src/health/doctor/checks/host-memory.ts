@@ -1,6 +1,6 @@
+import { bytes } from "../../../amounts.ts";
 import { readHost } from "../../host.ts";
 import type { Check } from "../check.ts";
-import { size } from "../kernel.ts";
 import { largest } from "../processes.ts";
 import type { StackScope } from "../scope.ts";
 
@@ -17,7 +17,7 @@ export const hostMemory: Check<StackScope> = {
       {
         severity: memory.usage_percent >= thresholds.memory_critical ? "error" : "warning",
         subject: "memory of this host",
-        evidence: `${memory.usage_percent} % of ${size(memory.total_bytes)} in use, ${size(memory.available_bytes)} available${users && `; largest: ${users}`}`,
+        evidence: `${memory.usage_percent} % of ${bytes(memory.total_bytes)} in use, ${bytes(memory.available_bytes)} available${users && `; largest: ${users}`}`,
         cause: "when it runs out, the kernel kills the largest process, which is mostly a database",
         remedies: [],
         advice:

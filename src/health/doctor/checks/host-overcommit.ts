@@ -1,5 +1,6 @@
+import { bytes } from "../../../amounts.ts";
 import type { Check } from "../check.ts";
-import { meminfo, numberBelow, size } from "../kernel.ts";
+import { meminfo, numberBelow } from "../kernel.ts";
 import type { StackScope } from "../scope.ts";
 
 /** Share of the commit limit from which memory may be refused, per cent. */
@@ -20,7 +21,7 @@ export const hostOvercommit: Check<StackScope> = {
       {
         severity: "warning",
         subject: "vm.overcommit_memory = 2",
-        evidence: `${size(committed)} of ${size(limit)} that may be promised are promised (${((committed / limit) * 100).toFixed(1)} %)`,
+        evidence: `${bytes(committed)} of ${bytes(limit)} that may be promised are promised (${((committed / limit) * 100).toFixed(1)} %)`,
         cause:
           "beyond the limit no process gets memory: PostgreSQL answers `out of memory`, and Redis cannot fork for a snapshot",
         remedies: [],

@@ -1,5 +1,6 @@
+import { bytes } from "../../../amounts.ts";
 import type { Check } from "../check.ts";
-import { meminfo, size } from "../kernel.ts";
+import { meminfo } from "../kernel.ts";
 import { largest } from "../processes.ts";
 import type { StackScope } from "../scope.ts";
 
@@ -23,7 +24,7 @@ export const hostSwap: Check<StackScope> = {
         // with memory to spare it is only a trace of an earlier shortage
         severity: 100 - available >= thresholds.memory_warning ? "warning" : "info",
         subject: "swap of this host",
-        evidence: `${size(used)} of ${size(total)} in use, ${available.toFixed(1)} % of the memory available${users && `; most: ${users}`}`,
+        evidence: `${bytes(used)} of ${bytes(total)} in use, ${available.toFixed(1)} % of the memory available${users && `; most: ${users}`}`,
         cause:
           "a database whose memory is on disk answers a hundred times slower; Redis and Neo4j stall while it is read back",
         remedies: [],
