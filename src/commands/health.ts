@@ -1,12 +1,12 @@
 import type { Command } from "commander";
 import { usageError } from "../errors.ts";
+import { dataPaths } from "../health/doctor/data-paths.ts";
 import { checkHealth, type HealthReport } from "../health/health.ts";
 import { bytes } from "../output/human.ts";
 import { type Column, printTable } from "../output/table.ts";
-import { archiveFolder } from "./backup-folder.ts";
 import type { Context, Run } from "./command.ts";
 import { engineNames, requireConfigured } from "./engines.ts";
-import { engineProbes } from "./probes.ts";
+import { dataScope, engineProbes } from "./probes.ts";
 import { unfinishedRestore } from "./restore-unfinished.ts";
 
 interface Options {
@@ -41,7 +41,7 @@ async function show(context: Context, given: string[], options: Options) {
   const data = await checkHealth(call, {
     probes: engineProbes(app, names),
     host: {
-      paths: [app.dataFile, app.stateFile, archiveFolder(context, undefined)],
+      paths: dataPaths(dataScope(context)).then((paths) => paths.map(({ path }) => path)),
       root: app.config.text("OPSCTL_HOST_ROOT")!,
     },
     budgetMs: app.config.durationMs("OPSCTL_HEALTH_BUDGET"),

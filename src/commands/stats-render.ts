@@ -256,8 +256,8 @@ function hostSection({ files, archives, drilled_backup: drilled, operations }: S
     lines: [
       ...files.map(
         ({ name, path, size_bytes }): Line => [
-          `${name} file`,
-          size_bytes === null ? `none yet (${path})` : `${bytes(size_bytes)} (${path})`,
+          name,
+          size_bytes === null ? `not known, or none yet (${path})` : `${bytes(size_bytes)} (${path})`,
         ],
       ),
       ["archives", `${number(archives.count)}, ${bytes(archives.size_bytes)} (${archives.dir})`],

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import type * as v from "valibot";
@@ -7,6 +8,8 @@ import { timeOf } from "../backup/timeline.ts";
 import { abortError } from "../call.ts";
 import type { stats } from "../contract/stats.ts";
 import type { Degraded, EngineName } from "../errors.ts";
+import { sizeOfFolder } from "../folders.ts";
+import { dataPaths } from "../health/doctor/data-paths.ts";
 import { readOperations } from "../health/operation-stats.ts";
 import { collectStats } from "../health/stats.ts";
 import { isoTime } from "../output/human.ts";
@@ -14,7 +17,7 @@ import { archiveFolder } from "./backup-folder.ts";
 import { type Context, duration, integer, type Run, STRICT } from "./command.ts";
 import { engineNames, requireConfigured } from "./engines.ts";
 import { noteLeftover } from "./leftover.ts";
-import { engineProbes } from "./probes.ts";
+import { dataScope, engineProbes } from "./probes.ts";
 import { noteUnfinished } from "./restore-unfinished.ts";
 import { collectFigures, compareWithSamples, type History } from "./stats-collect.ts";
 import { renderStats } from "./stats-render.ts";
@@ -103,7 +106,7 @@ async function collect(context: Context, names: readonly EngineName[], { top }: 
   const { app, call } = context;
   const stores = app.stores();
   // side by side: with servers away each of them takes its time
-  const [{ value: counts, degraded }, { engines, files }, archives, operations] = await Promise.all([
+  const [{ value: counts, degraded }, { engines, files }, folders, archives, operations] = await Promise.all([
     stores.read(call, (store) => store.counts(call)),
     collectStats(call, {
       probes: engineProbes(app, names),
@@ -113,6 +116,7 @@ async function collect(context: Context, names: readonly EngineName[], { top }: 
       ],
       budgetMs: app.config.durationMs("OPSCTL_HEALTH_BUDGET"),
     }),
+    dataFolders(context),
     archivesOf(context),
     readOperations(app.stateFile, Date.now() - app.config.durationMs("OPSCTL_KEEP_SAMPLES")),
   ]);
@@ -146,7 +150,7 @@ async function collect(context: Context, names: readonly EngineName[], { top }: 
       version,
       latency_ms,
     })),
-    files,
+    files: [...files, ...folders],
     drilled_backup: archives.drilled,
     queue: {
       waiting: waiting.reduce((sum, row) => sum + row.waiting, 0),
@@ -163,6 +167,22 @@ async function collect(context: Context, names: readonly EngineName[], { top }: 
 function onePerEngine(degraded: readonly Degraded[]): Degraded[] {
   return degraded.filter(
     ({ engine }, index) => degraded.findIndex((known) => known.engine === engine) === index,
+  );
+}
+
+/** Entries of a data folder that are looked at: PostgreSQL keeps a file for each table and index. */
+const MOST_FILES = 50_000;
+
+/** The data folders of servers on this host; null is the size of one that this user may not read, or that is too large to count. */
+async function dataFolders(context: Context): Promise<Stats["files"]> {
+  const scope = dataScope(context);
+  const paths = (await dataPaths(scope)).filter(({ kind }) => kind === "server");
+  return Promise.all(
+    paths.map(async ({ path, engine }) => ({
+      name: `${engine} data`,
+      path,
+      size_bytes: await sizeOfFolder(join(scope.root, path), MOST_FILES),
+    })),
   );
 }
 

@@ -52,6 +52,7 @@ export const stats = v.strictObject({
   records: count,
   events: count,
   engines: v.array(connection),
+  /** The data and the state file with what lies beside them, and the data folders of servers on this host; null: none yet, or unreadable. */
   files: v.array(v.strictObject({ name: text, path: text, size_bytes: v.nullable(count) })),
   /** The newest archive of OPSCTL_BACKUPS that passed a drill; null: none did. */
   drilled_backup: archive,

@@ -41,7 +41,7 @@ export interface HostReadings {
 
 export interface HostOptions {
   /** Files or folders whose file systems count; what does not exist yet counts as its nearest parent. */
-  paths: readonly string[];
+  paths: readonly string[] | Promise<readonly string[]>;
   /** Where the host's file system begins. Default `/`. */
   root?: string;
   /** Least time between two looks at the processor's counters, ms. Default 100. */
@@ -58,10 +58,12 @@ export interface HostOptions {
 export async function readHost(options: HostOptions): Promise<HostReadings> {
   const { paths, root = "/", sampleMs = 100, until, limitMs = 2_000 } = options;
   const stat = options.statfs ?? ((path: string) => statfs(path, { bigint: true }));
-  const [memory, cpu, ...disks] = await Promise.all([
+  const readDisks = async () =>
+    Promise.all((await paths).map((path) => inTime(readDisk(path, root, stat), limitMs, path)));
+  const [memory, cpu, disks] = await Promise.all([
     readMemory(root),
     readCpu(root, Promise.all([sleep(sampleMs), until])),
-    ...paths.map((path) => inTime(readDisk(path, root, stat), limitMs, path)),
+    readDisks(),
   ]);
   return { disks, memory, cpu };
 }

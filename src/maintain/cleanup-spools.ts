@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { RunLock } from "../backup/port.ts";
 import { workIn } from "../backup/work.ts";
 import type { Call } from "../call.ts";
+import { sizeOfFolder } from "../folders.ts";
 import { DRILL_PREFIX } from "../restore/drill-work.ts";
 import { foldersOver } from "../restore/folder.ts";
 import type { PlacedKind } from "./cleanup.ts";
@@ -121,19 +122,6 @@ async function items(folder: string, names: readonly string[], why: string): Pro
     found.push({ subject: path, why, count: 1, size_bytes: size, remove });
   }
   return found;
-}
-
-async function sizeOfFolder(folder: string): Promise<number> {
-  const entries = await readdir(folder, { recursive: true }).catch(() => [] as string[]);
-  const sizes = await Promise.all(
-    entries.map((name) =>
-      lstat(join(folder, name)).then(
-        (one) => (one.isFile() ? one.size : 0),
-        () => 0,
-      ),
-    ),
-  );
-  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 /** A folder that is not there has none. */

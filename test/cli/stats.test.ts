@@ -27,6 +27,16 @@ test("figures of what was asked for, and of nothing else", async () => {
   expect(both["postgres"].table_count).toBeGreaterThan(2);
 });
 
+test("data folders of servers on this host", async () => {
+  const { files } = await sandbox.json("stats", ["stats"], { env });
+  const sizes = new Map(
+    files.map((file: { name: string; size_bytes: number | null }) => [file.name, file.size_bytes]),
+  );
+  // an empty PostgreSQL has some 30 MiB
+  expect(sizes.get("postgres data")).toBeGreaterThan(10_000_000);
+  expect(sizes.has("redis data")).toBe(true);
+});
+
 test("in a pipe: a path and a raw number a line", async () => {
   const lines = (await sandbox.ok(["stats", "postgres"], { env })).split("\n");
   expect(lines).toContainEqual(expect.stringMatching(/^postgres\.connections\.max\t\d+$/));

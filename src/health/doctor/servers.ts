@@ -16,7 +16,10 @@ export interface ServerProcess extends HostProcess {
  * The processes of the configured servers that are on this host: those that listen at the port of the URL. Where that is not seen (a container
  * behind a forwarded port, processes of other users), all processes of that program. @throws Unknowable where there is no /proc
  */
-export async function localServers({ root, targets }: StackScope): Promise<ServerProcess[]> {
+export async function localServers({
+  root,
+  targets,
+}: Pick<StackScope, "root" | "targets">): Promise<ServerProcess[]> {
   const near = targets.filter((target) => target.engine !== "sqlite" && isLocal(target));
   if (near.length === 0) return [];
   const all = await processes(root);
