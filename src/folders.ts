@@ -1,5 +1,5 @@
-import { mkdirSync, statSync } from "node:fs";
-import { lstat, opendir } from "node:fs/promises";
+import { type Dirent, mkdirSync, statSync } from "node:fs";
+import { lstat, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 /**
@@ -29,23 +29,22 @@ export async function sizeOfFolder(folder: string, most = Number.POSITIVE_INFINI
   let seen = 0;
   const folders = [folder];
   for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
-    const entries = await opendir(next).catch(() => undefined);
-    if (!entries) {
-      // of the folder itself: it cannot be read; below it: it went meanwhile, or is another user's
-      if (next === folder) return null;
-      continue;
-    }
-    for await (const entry of entries) {
-      seen += 1;
-      if (seen > most) return null;
-      const path = join(next, entry.name);
-      if (entry.isDirectory()) folders.push(path);
-      else if (entry.isFile())
-        size += await lstat(path).then(
-          (stats) => stats.size,
-          () => 0,
-        );
-    }
+    const entries = await readdir(next, { withFileTypes: true }).catch(() => undefined);
+    // of the folder itself: it cannot be read; below it: it went meanwhile, or is another user's
+    if (!entries && next === folder) return null;
+    seen += entries?.length ?? 0;
+    if (seen > most) return null;
+    const here = next;
+    const pathOf = (entry: Dirent) => join(here, entry.name);
+    const files = (entries ?? []).filter((entry) => entry.isFile());
+    for (const { size: one } of await Promise.all(
+      files.map((file) => lstat(pathOf(file)).catch(() => NOTHING)),
+    ))
+      size += one;
+    folders.push(...(entries ?? []).filter((entry) => entry.isDirectory()).map(pathOf));
   }
   return size;
 }
+
+/** What is left of a file that went meanwhile. */
+const NOTHING = { size: 0 };

@@ -171,7 +171,7 @@ function onePerEngine(degraded: readonly Degraded[]): Degraded[] {
 }
 
 /** Entries of a data folder that are looked at: PostgreSQL keeps a file for each table and index. */
-const MOST_FILES = 50_000;
+const MOST_FILES = 20_000;
 
 /** The data folders of servers on this host; null is the size of one that this user may not read, or that is too large to count. */
 async function dataFolders(context: Context): Promise<Stats["files"]> {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { archivesIn, makeSqlite } from "../support/backup.ts";
 import { BIN, Sandbox } from "../support/cli.ts";
 
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 
 beforeAll(async () => {
   makeSqlite(join(box.cwd, "app.db"), 10_000);

@@ -10,7 +10,7 @@ import { Sandbox } from "../support/cli.ts";
 import { type OpenNeo4j, openNeo4j } from "../support/neo4j.ts";
 import { damage } from "./backup-drill-kit.ts";
 
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 const work = join(box.dir, "work-of-drills");
 let neo4j: OpenNeo4j;
 let env: Record<string, string>;

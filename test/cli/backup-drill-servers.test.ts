@@ -11,7 +11,7 @@ import { Sandbox } from "../support/cli.ts";
 import { type OwnRedis, ownRedis, postgresDatabase, type TestDatabase } from "../support/servers.ts";
 import { damage } from "./backup-drill-kit.ts";
 
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 const work = join(box.dir, "work-of-drills");
 let postgres: TestDatabase;
 let redis: OwnRedis;

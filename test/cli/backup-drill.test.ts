@@ -9,7 +9,7 @@ import { backupsOf, sidecarOf } from "../support/backup.ts";
 import { Sandbox } from "../support/cli.ts";
 import { damage } from "./backup-drill-kit.ts";
 
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 /** Where drills work. */
 const work = join(box.dir, "work-of-drills");
 const env = { OPSCTL_RESTORE_DIR: work };

@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 beforeEach(() => {
-  sandbox = new Sandbox();
+  sandbox = new Sandbox({ shared: true });
   requests = [];
   makeDatabase("app.db", 500);
 });

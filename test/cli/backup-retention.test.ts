@@ -11,7 +11,7 @@ let box: Sandbox;
 let folder: string;
 const now = Date.now();
 beforeEach(() => {
-  box = new Sandbox();
+  box = new Sandbox({ shared: true });
   folder = join(box.cwd, "backups");
   mkdirSync(folder);
 });

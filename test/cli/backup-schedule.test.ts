@@ -5,7 +5,7 @@ import { BIN, Sandbox } from "../support/cli.ts";
 
 let box: Sandbox;
 beforeEach(() => {
-  box = new Sandbox();
+  box = new Sandbox({ shared: true });
 });
 afterEach(() => box.remove());
 

@@ -8,7 +8,7 @@ import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Sandbox } from "../support/cli.ts";
 
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 afterAll(() => box.remove());
 
 const KEY = "0123456789abcdef0123456789abcdef";

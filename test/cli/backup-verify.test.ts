@@ -16,7 +16,7 @@ import { Sandbox } from "../support/cli.ts";
 
 let box: Sandbox;
 beforeEach(async () => {
-  box = new Sandbox();
+  box = new Sandbox({ shared: true });
   await box.ok(["remember", "issue:a", "restarted"]);
 });
 afterEach(() => box.remove());

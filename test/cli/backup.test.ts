@@ -20,7 +20,7 @@ import {
 import { Sandbox } from "../support/cli.ts";
 import { type OwnRedis, ownRedis, postgresDatabase, type TestDatabase } from "../support/servers.ts";
 
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 let postgres: TestDatabase;
 let redis: OwnRedis;
 let file: string;

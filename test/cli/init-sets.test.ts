@@ -11,7 +11,7 @@ describe("init --sets", () => {
   let postgres: TestDatabase;
   let redis: OwnRedis;
   beforeAll(async () => {
-    box = new Sandbox();
+    box = new Sandbox({ shared: true });
     [postgres, redis] = await Promise.all([postgresDatabase(), ownRedis()]);
   });
   afterAll(async () => {

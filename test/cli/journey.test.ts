@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { CONTRACTS } from "../../src/contract/index.ts";
 import { conforming, Sandbox } from "../support/cli.ts";
 
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 afterAll(() => box.remove());
 
 const AT = "2026-03-01T10:00:00.000Z";
@@ -27,10 +27,11 @@ function ownName(): string {
 
 const checked = new Set<string>();
 
-/** The object of a command, conforming to its contract. */
+/** The object of a command, conforming to its contract. A process of its own for the first of each: every command starts and ends here once. */
 async function json(contract: string, args: string[], options?: Parameters<Sandbox["json"]>[2]) {
+  const alone = !checked.has(contract);
   checked.add(contract);
-  return box.json(contract, args, options);
+  return box.json(contract, args, { alone, ...options });
 }
 
 /** Rows and columns of what a command prints into a pipe. */
@@ -460,14 +461,17 @@ describe("looking around", () => {
       version: expect.stringMatching(/^3\./),
       latency_ms: expect.any(Number),
     });
-    expect(stats.files).toEqual([
+    expect(stats.files).toMatchObject([
       { name: "data", path: box.db, size_bytes: expect.any(Number) },
-      { name: "state", path: box.state, size_bytes: null },
+      { name: "state", path: box.state },
     ]);
     expect(Object.fromEntries(await rows(["stats"]))).toMatchObject({
       fixes: "5",
-      sqlite: "connected",
-      postgres: "not configured",
+      "engines.sqlite.connected": "true",
+      "engines.postgres.configured": "false",
+      "sqlite.tables.memori_events.rows": "8",
+      // the first run has kept its sample there
+      "files.state.size_bytes": expect.stringMatching(/^\d+$/),
     });
   });
 
@@ -496,6 +500,26 @@ describe("looking around", () => {
       "overall",
     ]);
     expect(lines.every((line) => line.length === 3)).toBe(true);
+  });
+
+  test("doctor, wait, maintain and query", async () => {
+    const diagnosis = await json("doctor", ["doctor", "sqlite"]);
+    expect(diagnosis).toMatchObject({ status: "ok", findings: [] });
+    const list = await json("doctor --list", ["doctor", "--list"]);
+    expect(list.checks.map(({ id }: { id: string }) => id)).toEqual(
+      expect.arrayContaining(["sqlite-integrity"]),
+    );
+    expect(await json("wait", ["wait"])).toMatchObject({ ready: true });
+    expect(await json("maintain", ["maintain", "--dry-run"])).toMatchObject({ dry_run: true, degraded: [] });
+    const statement = "SELECT count(*) AS events FROM memori_events";
+    expect(await json("query", ["query", "sqlite", statement])).toMatchObject({
+      columns: ["events"],
+      rows: [[8]],
+    });
+    const textfile = `${box.dir}/opsctl.prom`;
+    expect(await json("metrics --textfile", ["metrics", "--textfile", textfile])).toMatchObject({
+      path: textfile,
+    });
   });
 
   test("init finds nothing to do on a file that is in use; --list and --dry-run look", async () => {
@@ -528,7 +552,7 @@ describe("looking around", () => {
     expect(env.settings).toContainEqual({ name: "OPSCTL_POOL_SIZE", value: "4", source: "default" });
     expect(env.files).toEqual([
       { name: "data", path: box.db, exists: true, owner: expect.stringMatching(OWNER), mode: "0600" },
-      { name: "state", path: box.state, exists: false, owner: null, mode: null },
+      { name: "state", path: box.state, exists: true, owner: expect.stringMatching(OWNER), mode: "0600" },
     ]);
     expect(await rows(["env"])).toContainEqual(["sqlite connection", box.db, "in use"]);
   });

@@ -8,7 +8,7 @@ import { Sandbox } from "../support/cli.ts";
 
 let box: Sandbox;
 beforeEach(() => {
-  box = new Sandbox();
+  box = new Sandbox({ shared: true });
 });
 afterEach(() => box.remove());
 

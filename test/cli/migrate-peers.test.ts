@@ -132,7 +132,7 @@ async function made(): Promise<string[]> {
 
 describe.each(ENGINES)("%s", (engine) => {
   beforeEach(async () => {
-    sandbox = new Sandbox();
+    sandbox = new Sandbox({ shared: true });
     database = await sharedDatabase(engine, sandbox);
   });
 

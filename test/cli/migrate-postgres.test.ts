@@ -19,7 +19,7 @@ afterAll(async () => {
   await database.drop();
 });
 beforeEach(() => {
-  box = new Sandbox();
+  box = new Sandbox({ shared: true });
 });
 afterEach(() => box.remove());
 

@@ -13,7 +13,7 @@ const BROKEN = file(insert(1), insert(2), "INSERT INTO stepps VALUES ('3');", in
 const RIGHT = file(insert(1), insert(2), insert(3), insert(4));
 
 /** The second file has done two of its four statements. */
-const base = new Sandbox();
+const base = new Sandbox({ shared: true });
 let box: Sandbox;
 
 beforeAll(async () => {
@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => base.remove());
 beforeEach(() => {
-  box = new Sandbox();
+  box = new Sandbox({ shared: true });
   cpSync(base.cwd, box.cwd, { recursive: true });
 });
 afterEach(() => box.remove());

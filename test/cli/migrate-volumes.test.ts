@@ -21,7 +21,7 @@ let box: Sandbox;
 let root: string;
 let env: Record<string, string>;
 beforeEach(() => {
-  box = new Sandbox();
+  box = new Sandbox({ shared: true });
   root = join(box.dir, "docker");
   const bin = join(box.dir, "bin");
   for (const path of [root, bin, join(root, "volumes"), join(root, "containers")]) mkdirSync(path);

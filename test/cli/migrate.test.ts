@@ -12,7 +12,7 @@ interface Engine {
   env: Record<string, string>;
 }
 
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 let database: TestDatabase;
 beforeAll(async () => {
   database = await postgresDatabase();

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeSqlite } from "../support/backup.ts";
 import { Sandbox } from "../support/cli.ts";
 
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 const ENGINE = "--only";
 /** Another host: its catalogue does not know the archive. */
 const ELSEWHERE = { OPSCTL_STATE: join(box.dir, "elsewhere.db") };

@@ -10,7 +10,7 @@ import { Sandbox } from "../support/cli.ts";
 import { type OwnRedis, ownRedis, postgresDatabase, type TestDatabase } from "../support/servers.ts";
 
 const NAME = "20250115_143022";
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 const set = join(box.cwd, NAME);
 const live = join(box.cwd, "app.db");
 let postgres: TestDatabase;

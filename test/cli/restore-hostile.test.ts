@@ -11,7 +11,7 @@ import { makeSqlite } from "../support/backup.ts";
 import { Sandbox } from "../support/cli.ts";
 
 const KEY = "0123456789abcdef0123456789abcdef";
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 const live = join(box.cwd, "app.db");
 /** What every test breaks a copy of. */
 const whole = join(box.dir, "whole");

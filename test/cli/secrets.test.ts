@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Ran, Sandbox } from "../support/cli.ts";
 
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 afterAll(() => box.remove());
 
 /** As written in a URL, and as the password that it stands for. */
@@ -81,10 +81,9 @@ beforeAll(() => {
 
 test.each(COMMANDS)("URLs: %s %s", async (...args) => {
   const env = { ...URLS, ...LOUD };
-  const [plain, asJson] = await Promise.all([
-    box.run([...args, "-v"], { env }),
-    box.run([...args, "--json", "-v"], { env: { ...env, OPSCTL_STATE: join(box.dir, "other-state.db") } }),
-  ]);
+  const plain = await box.run([...args, "-v"], { env });
+  const other = { ...env, OPSCTL_STATE: join(box.dir, "other-state.db") };
+  const asJson = await box.run([...args, "--json", "-v"], { env: other });
   expect(plain.stdout + plain.stderr).not.toBe("");
   expectSilence(plain);
   expectSilence(asJson);
@@ -107,11 +106,8 @@ describe("every way to give a password", () => {
     expect(used).toMatch(/neo4j connection\tbolt:\/\/127\.0\.0\.1:1\S*\tin use/);
     expect(used).toContain("***");
     expect(used).not.toContain("v0gel");
-    const commands = [["stats"], ["health", "--json"], ["remember", "issue:x", "y"]];
-    const ran = await Promise.all(
-      commands.map((command) => box.run([...command, ...args, "-v"], { env: { ...env, ...LOUD } })),
-    );
-    for (const one of ran) expectSilence(one);
+    for (const command of [["stats"], ["health", "--json"], ["remember", "issue:x", "y"]])
+      expectSilence(await box.run([...command, ...args, "-v"], { env: { ...env, ...LOUD } }));
   });
 });
 
@@ -129,11 +125,8 @@ describe("errors of the configuration", () => {
     "a setting beside it": { ...URLS, POSTGRES_PORT: "none" },
   };
   test.each(Object.entries(BROKEN))("%s", async (_, env) => {
-    const flags = [["-v"], ["-v", "--json"]];
-    const ran = await Promise.all(
-      flags.map((more) => box.run(["stats", ...more], { env: { ...env, ...LOUD } })),
-    );
-    for (const one of ran) {
+    for (const flags of [["-v"], ["-v", "--json"]]) {
+      const one = await box.run(["stats", ...flags], { env: { ...env, ...LOUD } });
       expect(one.code).toBe(2);
       expectSilence(one);
     }

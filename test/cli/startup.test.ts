@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EXIT_CODE_MEANINGS, EXIT_CODES } from "../../src/errors.ts";
 import { BIN, collect, ROOT, Sandbox } from "../support/cli.ts";
 
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 afterAll(() => box.remove());
 
 const DIST = join(ROOT, "dist");

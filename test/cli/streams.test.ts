@@ -4,7 +4,7 @@ import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BIN, collect, Sandbox, until } from "../support/cli.ts";
 
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 afterAll(() => box.remove());
 
 const DOWN = { NEO4J_URI: "bolt://127.0.0.1:1" };
@@ -66,38 +66,49 @@ describe("a reader that goes away", () => {
 });
 
 describe("--json | jq", () => {
+  /** Stands for the id of a record that is there. */
+  const FIRST = "ID";
+  const firstId = async () => String(JSON.parse(await box.ok(["fixes", "--json"])).fixes[0].id);
   const down = { ...DOWN, OPSCTL_STATE: `${box.dir}/jq-state.db` };
-  test.each<[string, Record<string, string>?]>([
-    ["register-agent a --server h"],
-    ["agents"],
-    ["agents heartbeat a"],
-    ["remember issue:jq 'A fix' --details x"],
-    ["recall generated"],
-    ["fixes"],
-    ["fixes --events"],
-    ['fixes show "$(opsctl fixes --json | jq -r .fixes[0].id)"'],
-    ["fixes similar jq"],
-    ["fixes patterns --since 365d"],
-    ["fixes success-rate"],
-    ['fixes forget "$(opsctl fixes --json | jq -r .fixes[0].id)" --yes'],
-    ["fixes import /dev/null"],
-    ["stats"],
-    ["init"],
-    ["init --list"],
-    ["init sqlite --dry-run"],
-    ["env"],
-    ["queue"],
-    ["remember issue:jq 'A queued fix'", down],
-    ["stats", down],
-    ["queue", down],
-    ["queue drop 1 --yes", down],
-    ["queue sync", down],
-  ])("%s", async (command, env) => {
-    const { code, stdout, stderr } = await box.shell(`opsctl ${command} --json | jq type`, env);
-    expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: '"object"\n' });
+  test.each<[string[], Record<string, string>?]>([
+    [["register-agent", "a", "--server", "h"]],
+    [["agents"]],
+    [["agents", "heartbeat", "a"]],
+    [["remember", "issue:jq", "A fix", "--details", "x"]],
+    [["recall", "generated"]],
+    [["fixes"]],
+    [["fixes", "--events"]],
+    [["fixes", "show", FIRST]],
+    [["fixes", "similar", "jq"]],
+    [["fixes", "patterns", "--since", "365d"]],
+    [["fixes", "success-rate"]],
+    [["fixes", "forget", FIRST, "--yes"]],
+    [["fixes", "import", "/dev/null"]],
+    [["stats"]],
+    [["init"]],
+    [["init", "--list"]],
+    [["init", "sqlite", "--dry-run"]],
+    [["env"]],
+    [["queue"]],
+    [["remember", "issue:jq", "A queued fix"], down],
+    [["stats"], down],
+    [["queue"], down],
+    [["queue", "drop", "1", "--yes"], down],
+    [["queue", "sync"], down],
+  ])("one object: %s", async (args, env = {}) => {
+    const words: string[] = [];
+    for (const word of args) words.push(word === FIRST ? await firstId() : word);
+    const { code, stdout, stderr } = await box.run([...words, "--json"], { env });
+    expect(code, stderr).toBe(0);
+    const answer: unknown = JSON.parse(stdout);
+    expect(Object.prototype.toString.call(answer)).toBe("[object Object]");
   });
 
-  test("health, whatever it finds; streaming commands line by line; errors on stderr", async () => {
+  test("health, whatever it finds; one object; streaming commands line by line; errors on stderr", async () => {
+    const shown = await box.shell(
+      'opsctl fixes show "$(opsctl fixes --json | jq -r .fixes[0].id)" --json | jq type',
+    );
+    expect(shown).toMatchObject({ code: 0, stdout: '"object"\n' });
     expect(await box.shell("opsctl health --json | jq -r .timestamp; true")).toMatchObject({ code: 0 });
     const batch = await box.shell(
       'echo \'{"query": "generated"}\' | opsctl recall --batch - --json | jq .id',

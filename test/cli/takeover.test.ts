@@ -9,7 +9,7 @@ import { postgresDatabase } from "../support/servers.ts";
 describe("taking over", () => {
   let sandbox: Sandbox;
   beforeEach(() => {
-    sandbox = new Sandbox();
+    sandbox = new Sandbox({ shared: true });
   });
   afterEach(() => sandbox.remove());
   const shipped = (...path: string[]) => readFileSync(join(ROOT, "init", ...path), "utf8");

@@ -9,7 +9,7 @@ import { Sandbox } from "../support/cli.ts";
 const DAY_MS = 86_400_000;
 const RETENTION = { RETENTION_DAYS: "3" };
 
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 afterAll(() => box.remove());
 
 /** Makes an archive as old as it would be: name and times of its sidecar. */

@@ -34,7 +34,7 @@ export interface Subject {
 
 /** @param bytes of each of the two engines; they hardly compress */
 export async function makeSubject(bytes: number): Promise<Subject> {
-  const box = new Sandbox();
+  const box = new Sandbox({ shared: true });
   const postgres = await postgresDatabase();
   await fillPostgres(postgres.url, bytes);
   const file = makeSqlite(join(box.dir, "app.db"), bytes);

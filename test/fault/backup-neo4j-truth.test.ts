@@ -23,7 +23,7 @@ describe("a backup of four engines beside writers", () => {
   let env: Record<string, string>;
 
   beforeAll(async () => {
-    box = new Sandbox();
+    box = new Sandbox({ shared: true });
     await neo4j.wipe();
     [postgres, redis] = await Promise.all([
       postgresDatabase(),

@@ -21,7 +21,7 @@ let box: Sandbox;
 let folder: string;
 
 beforeEach(() => {
-  box = new Sandbox();
+  box = new Sandbox({ shared: true });
   folder = backupsOf(box);
 });
 afterEach(() => box.remove());

@@ -49,7 +49,7 @@ export function useScene(): Scene {
     scene.redisProxy = await before(scene.redis.url);
   });
   beforeEach(() => {
-    scene.box = new Sandbox();
+    scene.box = new Sandbox({ shared: true });
     scene.folder = backupsOf(scene.box);
     scene.file = makeSqlite(join(scene.box.dir, "app.db"), 100_000);
   });

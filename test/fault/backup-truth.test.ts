@@ -25,7 +25,7 @@ describe("a backup beside writers", () => {
   let files: { wal: string; rollback: string };
 
   beforeAll(async () => {
-    box = new Sandbox();
+    box = new Sandbox({ shared: true });
     [postgres, redis] = await Promise.all([
       postgresDatabase(),
       ownRedis(["--repl-diskless-sync-delay", "0"]),

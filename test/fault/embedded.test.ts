@@ -10,7 +10,7 @@ describe("embedded file under faults", () => {
   let sandbox: Sandbox;
 
   beforeEach(() => {
-    sandbox = new Sandbox();
+    sandbox = new Sandbox({ shared: true });
   });
   afterEach(() => sandbox.remove());
 
@@ -66,7 +66,7 @@ describe("embedded file under faults", () => {
   });
 
   it("makes its files readable for nobody else", async () => {
-    await sandbox.ok(["remember", "issue:a", "b"]);
+    await sandbox.ok(["remember", "issue:a", "b"], { alone: true });
     const { stdout } = await sandbox.shell(`stat -c '%a %n' ${sandbox.db}*`);
     for (const line of stdout.trim().split("\n")) expect(line).toMatch(/^600 /);
   });

@@ -34,7 +34,7 @@ export function importFile(sandbox: Sandbox): string {
  * @returns events that the killed import left
  */
 export async function killedImport(random: () => number): Promise<number> {
-  const sandbox = new Sandbox();
+  const sandbox = new Sandbox({ shared: true });
   try {
     const file = importFile(sandbox);
     const child = sandbox.start(["fixes", "import", file]);

@@ -12,7 +12,7 @@ describe("migrate on Neo4j under faults", () => {
   let box: Sandbox;
 
   beforeAll(() => {
-    box = new Sandbox();
+    box = new Sandbox({ shared: true });
   });
   afterAll(() => box.remove());
 

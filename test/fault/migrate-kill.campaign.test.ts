@@ -16,7 +16,7 @@ describe("migrate, ended at random points of a run of fifty files", () => {
   let redis: OwnRedis;
 
   beforeAll(async () => {
-    box = new Sandbox();
+    box = new Sandbox({ shared: true });
     redis = await ownRedis();
   });
   afterAll(async () => {

@@ -10,7 +10,7 @@ let database: TestDatabase;
 let client: pg.Client;
 
 beforeEach(async () => {
-  box = new Sandbox();
+  box = new Sandbox({ shared: true });
   database = await postgresDatabase();
   client = new pg.Client({ connectionString: database.url });
   await client.connect();

@@ -13,7 +13,7 @@ describe("migrate without room", () => {
   let box: Sandbox;
 
   beforeEach(() => {
-    box = new Sandbox();
+    box = new Sandbox({ shared: true });
   });
   afterEach(() => box.remove());
 

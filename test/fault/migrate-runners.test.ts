@@ -12,7 +12,7 @@ describe("several runners of migrate on one database", () => {
   let redis: OwnRedis;
 
   beforeAll(async () => {
-    box = new Sandbox();
+    box = new Sandbox({ shared: true });
     redis = await ownRedis();
   });
   afterAll(async () => {

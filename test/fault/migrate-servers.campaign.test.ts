@@ -12,7 +12,7 @@ const KILLS = 3;
 
 /** The two that start fast are in migrate-servers.test.ts. */
 it(`neo4j: ${KILLS} kills of the server in the middle of a run`, async () => {
-  const box = new Sandbox();
+  const box = new Sandbox({ shared: true });
   const dir = mkdtempSync(join(tmpdir(), "opsctl-server-"));
   let server = await startNeo4j({ dir });
   try {

@@ -17,7 +17,7 @@ describe("migrate, when its server is killed in the middle of a run and comes ba
   let dir: string;
 
   beforeEach(() => {
-    box = new Sandbox();
+    box = new Sandbox({ shared: true });
     dir = mkdtempSync(join(tmpdir(), "opsctl-server-"));
     // PostgreSQL does not run as root: its user must get to its data
     chmodSync(dir, 0o711);

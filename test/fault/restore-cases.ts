@@ -4,7 +4,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect } from "vitest";
 import { askPostgres } from "../support/backup.ts";
-import { until } from "../support/cli.ts";
+import { type Ran, until } from "../support/cli.ts";
 import { changed } from "./backup-scene.ts";
 import {
   checkQuiet,
@@ -70,6 +70,11 @@ export async function waiting(scene: RestoreScene, more = {}) {
   };
 }
 
+/** A restore whose stop command kills it. */
+function killedInStop(scene: RestoreScene): Promise<Ran> {
+  return startRestore(scene, GO, stopHook(scene, "kill -9 $PPID\n")).ended;
+}
+
 /** A restore that is killed between its parts: SQLite is locked by somebody, and the others are live. */
 async function killedBetween(scene: RestoreScene): Promise<void> {
   const writer = new Database(scene.box.db);
@@ -103,7 +108,7 @@ async function killedBetween(scene: RestoreScene): Promise<void> {
 /** Killed before anything was swapped: nobody who wrote meanwhile lost a row. */
 const writersBefore: Case = (scene) =>
   withWriters(scene, async () => {
-    const ran = await restore(scene, GO, stopHook(scene, "kill -9 $PPID\n"));
+    const ran = await killedInStop(scene);
     expect(ran.signal, ran.stderr).toBe("SIGKILL");
     await settled(scene);
     await restored(scene, "--abort", "--yes");
@@ -140,7 +145,7 @@ const hookFailsAfterwards: Case = async (scene) => {
 const killedByHook =
   (way: "--resume" | "--abort"): Case =>
   async (scene) => {
-    const ran = await restore(scene, GO, stopHook(scene, "kill -9 $PPID\n"));
+    const ran = await killedInStop(scene);
     expect(ran.signal).toBe("SIGKILL");
     await settled(scene);
     expect(lastRestore(scene)?.state).toBe("preparing");
@@ -165,7 +170,7 @@ const killedBetweenParts =
   };
 
 const unfinished: Case = async (scene) => {
-  await restore(scene, GO, stopHook(scene, "kill -9 $PPID\n"));
+  await killedInStop(scene);
   await settled(scene);
   const { id } = lastRestore(scene)!;
   const refused = await restore(scene, GO);
@@ -344,7 +349,7 @@ async function dropBeside({ env }: RestoreScene, id = ""): Promise<void> {
 /** The journal is gone with the state file: the data are old or new, it is said what is known, and the next restore works. */
 const stateLost: Case = async (scene) => {
   const { box } = scene;
-  await restore(scene, GO, stopHook(scene, "kill -9 $PPID\n"));
+  await killedInStop(scene);
   await settled(scene);
   for (const name of readdirSync(box.dir).filter((name) => name.startsWith("state.db")))
     rmSync(join(box.dir, name));
@@ -364,7 +369,7 @@ const stateLost: Case = async (scene) => {
 };
 
 const folderLost: Case = async (scene) => {
-  await restore(scene, GO, stopHook(scene, "kill -9 $PPID\n"));
+  await killedInStop(scene);
   await settled(scene);
   const { folder } = lastRestore(scene)!;
   rmSync(folder, { recursive: true });

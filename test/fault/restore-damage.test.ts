@@ -17,7 +17,7 @@ const SAMPLES = [
 
 let box: Sandbox;
 beforeEach(() => {
-  box = new Sandbox();
+  box = new Sandbox({ shared: true });
 });
 afterEach(() => box.remove());
 

@@ -12,7 +12,7 @@ const isRoot = process.getuid?.() === 0;
 let box: Sandbox;
 
 beforeEach(async () => {
-  box = new Sandbox();
+  box = new Sandbox({ shared: true });
   await box.ok(["remember", "issue:disk full", "logs rotated"]);
   makeSqlite(box.db, 6 * MIB);
   await box.ok(["backup", "sqlite", "--name", "good"]);

@@ -28,7 +28,7 @@ export interface RestoreScene {
 
 /** Saves the stores and changes them. `make` gets the sandbox. */
 export async function makeScene(make: (box: Sandbox) => Promise<Store[]>): Promise<RestoreScene> {
-  const box = new Sandbox();
+  const box = new Sandbox({ shared: true });
   const stores = await make(box);
   const env = Object.assign({}, ...stores.map((store) => store.env)) as Record<string, string>;
   const saved = await digests({ stores });

@@ -270,7 +270,8 @@ test("a scan whose replies come in pieces of 1,009 bytes", async () => {
   }
 });
 
-describe("what the server says", () => {
+/** At once: each waits most of its time, for a server of its own. */
+describe.concurrent("what the server says", () => {
   test("a replica that has lost its primary gives no snapshot", async () => {
     const orphan = await ownRedis([...QUICK, "--replicaof", "127.0.0.1", "1"]);
     try {

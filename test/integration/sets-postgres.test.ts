@@ -23,7 +23,7 @@ describe("the shipped sets of PostgreSQL", () => {
   let env: Record<string, string>;
 
   beforeAll(async () => {
-    sandbox = new Sandbox();
+    sandbox = new Sandbox({ shared: true });
     database = await postgresDatabase();
     env = { DATABASE_URL: database.url };
     await sandbox.ok(["init", "postgres", "--sets", "all"], { env });

@@ -94,6 +94,7 @@ test("a state file of the first version is brought up to date, with what waits i
     { version: "V001" },
     { version: "V002" },
     { version: "V003" },
+    { version: "V004" },
   ]);
   expect(await sqliteJournal(sqliteConnection(path)).counts(testCall())).toEqual([
     { store: "s", waiting: 1, rejected: 0 },

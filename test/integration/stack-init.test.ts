@@ -17,7 +17,7 @@ describe("init on a real stack", () => {
   let redis: Redis;
 
   beforeAll(async () => {
-    sandbox = new Sandbox();
+    sandbox = new Sandbox({ shared: true });
     stack = await startStack(sandbox);
     graph = neo4j.driver(stack.neo4j.uri, neo4j.auth.basic(stack.neo4j.username, stack.neo4j.password));
     redis = new Redis(stack.redis.url);

@@ -18,7 +18,7 @@ describe("journal", () => {
   let graph: Driver;
 
   beforeAll(async () => {
-    sandbox = new Sandbox();
+    sandbox = new Sandbox({ shared: true });
     stack = await startStack(sandbox);
     database = new pg.Client({ connectionString: stack.postgres.url });
     database.on("error", () => {

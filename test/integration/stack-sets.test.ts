@@ -20,7 +20,7 @@ describe("the shipped sets on a real stack", () => {
   let sql: pg.Client;
 
   beforeAll(async () => {
-    sandbox = new Sandbox();
+    sandbox = new Sandbox({ shared: true });
     stack = await startStack(sandbox);
     graph = neo4j.driver(stack.neo4j.uri, neo4j.auth.basic(stack.neo4j.username, stack.neo4j.password), {
       disableLosslessIntegers: true,

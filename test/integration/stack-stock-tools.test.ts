@@ -19,7 +19,7 @@ import { neo4jServer, ownRedis } from "../support/servers.ts";
 import { openDriver } from "./graph-kit.ts";
 import { ageFolder, commandsOf, fillNeo4j, fillPostgres, fillRedis, openSqlite, shell } from "./stock-kit.ts";
 
-const box = new Sandbox();
+const box = new Sandbox({ shared: true });
 const graph = neo4jServer();
 const app = join(box.cwd, "app.db");
 const keyFile = join(box.dir, "key.txt");

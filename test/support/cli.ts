@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
 import { CONTRACTS } from "../../src/contract/index.ts";
+import { runInOneProcess } from "./one-process.ts";
 
 export const ROOT = join(import.meta.dirname, "..", "..");
 export const BIN = join(ROOT, "bin", "opsctl.js");
@@ -22,6 +23,8 @@ export interface RunOptions {
   input?: string | Buffer;
   /** Flags of Node itself. */
   node?: string[];
+  /** A process of its own, also in a sandbox that shares one. */
+  alone?: boolean;
 }
 
 export class Sandbox {
@@ -30,9 +33,12 @@ export class Sandbox {
   readonly state = join(this.dir, "state.db");
   /** The working directory of every run. */
   readonly cwd = join(this.dir, "work");
+  readonly #shared: boolean;
 
-  constructor() {
+  /** `shared`: one process of the built program answers all of a test file's `run`, `ok` and `json`; what comes while it is busy gets its own. */
+  constructor({ shared = false } = {}) {
     mkdirSync(this.cwd);
+    this.#shared = shared;
   }
 
   /** Nothing of the environment that the tests run in but what a process needs to start. */
@@ -53,6 +59,11 @@ export class Sandbox {
   }
 
   run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+    if (this.#shared && !options.alone && !options.node) {
+      const input = Buffer.from(options.input ?? "");
+      const ran = runInOneProcess({ args, cwd: this.cwd, env: this.env(options.env), input });
+      if (ran) return ran;
+    }
     const child = this.start(args, options);
     // a program that ends without reading its input is no failure of the test
     child.stdin?.on("error", () => {});

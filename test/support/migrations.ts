@@ -35,7 +35,7 @@ export function writeMigrations(box: Sandbox, files: Files, engine = "sqlite"): 
 
 /** Registers the hooks that give each test a sandbox in which APPLIED is applied to `app.db`; returns how to get at it. */
 export function withApplied(): () => Sandbox {
-  const base = new Sandbox();
+  const base = new Sandbox({ shared: true });
   let box: Sandbox;
   beforeAll(async () => {
     writeMigrations(base, APPLIED);
@@ -43,7 +43,7 @@ export function withApplied(): () => Sandbox {
   });
   afterAll(() => base.remove());
   beforeEach(() => {
-    box = new Sandbox();
+    box = new Sandbox({ shared: true });
     cpSync(base.cwd, box.cwd, { recursive: true });
   });
   afterEach(() => box.remove());
