@@ -119,7 +119,13 @@ export class App {
 
   async statistics(target: Target): Promise<Statistics> {
     const { engine, connection } = await this.open(target);
-    return engine.capabilities.statistics!(connection, { target, limits: this.limits }, this.thresholds);
+    const root = this.config.text("OPSCTL_HOST_ROOT")!;
+    return engine.capabilities.statistics!(
+      connection,
+      { target, limits: this.limits },
+      this.thresholds,
+      root,
+    );
   }
 
   /** What can be wrong with an engine, configured or not. */

@@ -182,7 +182,11 @@ function handleSignals(state: Process): void {
       }
       seen = true;
       process.exitCode = EXIT_CODES[code];
-      state.abort.abort(new OpsError({ code, message: `${signal}: stopping; once more ends at once` }));
+      if (process.stderr.isTTY) {
+        state.clearProgress();
+        process.stderr.write(`${signal}: stopping; once more ends at once\n`);
+      }
+      state.abort.abort(new OpsError({ code, message: `ended by ${signal}` }));
     };
     process.on(signal, onSignal);
   }

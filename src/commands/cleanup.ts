@@ -21,7 +21,7 @@ import { suggest } from "../suggest.ts";
 import { archiveFolder, DIR } from "./backup-folder.ts";
 import { cleanupKinds, type Kinds } from "./cleanup-kinds.ts";
 import { render } from "./cleanup-view.ts";
-import { type Context, collect, type Run, STRICT } from "./command.ts";
+import { type Context, collect, type Run } from "./command.ts";
 import { defineRetention, type RetentionOptions, retentionPolicy } from "./retention-options.ts";
 
 export type CleanedUp = v.InferOutput<typeof cleanedUp>;
@@ -42,14 +42,13 @@ export function define(command: Command, run: Run): void {
     .option(...DIR)
     .option("--dry-run", "print what would be removed and why; write nothing")
     .option("--only <kinds>", `these kinds alone: ${CLEANUP_KINDS.join(", ")} (repeatable)`, collect)
-    .option(...STRICT)
     .addHelpText(
       "after",
       `
 Removes what has had its time, for cron: archives by the policy that a backup applies too, samples and the log of operations
 (OPSCTL_KEEP_SAMPLES), tombstones (OPSCTL_KEEP_TOMBSTONES), and what killed runs left behind here and on the servers. Whatever the
 policy says, the newest complete and verified archive of each engine stays, and so does everything that is newer than the last good one.
-A server that is away is left out; with --strict that is exit code 3.
+A server that is away is left out: exit code 3.
 
 Examples:
   opsctl cleanup --dry-run
@@ -74,6 +73,7 @@ async function cleanup(context: Context, _args: string[], options: CleanupOption
     data,
     render: (io: Io) => render(io, data),
     degraded: data.degraded,
+    code: data.degraded.length > 0 ? ("partial" as const) : undefined,
     failure: failureOf(outcomes),
   };
 }
@@ -162,7 +162,9 @@ function dataOf(
   };
 }
 
-const isOfServer = ({ engine }: CleanupOutcome) => engine !== null && engine !== "sqlite";
+/** Nothing of a file here: what restores still need on a server is in the state file. */
+const isOfServer = ({ engine, error }: CleanupOutcome) =>
+  engine !== null && engine !== "sqlite" && error?.engine !== "sqlite";
 
 /** Servers that could not be looked at, each once. */
 function degradedOf(outcomes: readonly CleanupOutcome[]): Degraded[] {

@@ -3,13 +3,13 @@ import type * as v from "valibot";
 import { redactor } from "../config/redact.ts";
 import type { diagnosis } from "../contract/doctor.ts";
 import type { Severity } from "../health/doctor/check.ts";
-import { type CheckOutcome, type Diagnosis, type Finding, SEVERITIES } from "../health/doctor/run.ts";
+import { type Diagnosis, type Finding, SEVERITIES } from "../health/doctor/run.ts";
 import type { StackScope } from "../health/doctor/scope.ts";
 import { escapeText } from "../output/escape.ts";
 import type { Io, Style } from "../output/io.ts";
 import { type Column, printTable } from "../output/table.ts";
 import type { Globals } from "./command.ts";
-import { completed, keyOf, type RemedyResults } from "./doctor-fix.ts";
+import { completed, keyOf, type RemedyResults, safeRemedies } from "./doctor-fix.ts";
 import { commandLine } from "./doctor-quote.ts";
 
 export type Report = v.InferOutput<typeof diagnosis>;
@@ -65,6 +65,8 @@ function rowOf(
   globals: Globals,
 ): Row {
   const { check, severity, subject, evidence, cause, remedies, advice } = finding;
+  // another finding may name the same command, and it may have run for that one
+  const ran = safeRemedies([finding]);
   return {
     check: check.id,
     area: check.area,
@@ -72,11 +74,11 @@ function rowOf(
     subject: redact(subject),
     evidence: redact(evidence),
     cause: redact(cause),
-    remedies: remedies.map(({ argv, safe }) => ({
-      argv: completed(argv, globals),
-      command: commandLine(completed(argv, globals)),
-      safe,
-      ...(results.get(keyOf(argv)) ?? { result: null, error: null }),
+    remedies: remedies.map((remedy) => ({
+      argv: completed(remedy.argv, globals),
+      command: commandLine(completed(remedy.argv, globals)),
+      safe: remedy.safe,
+      ...((ran.includes(remedy) && results.get(keyOf(remedy.argv))) || { result: null, error: null }),
     })),
     advice: advice === undefined ? null : redact(advice),
     fixed,
@@ -130,12 +132,4 @@ function summary({ findings, checks, counts }: Report): string {
     skipped > 0 ? `${skipped} skipped (no answer)` : "",
   ];
   return parts.filter((part) => part !== "").join(", ");
-}
-
-/** Outcomes after a second look at some of the checks. */
-export function joinedOutcomes(
-  first: readonly CheckOutcome[],
-  again: readonly CheckOutcome[],
-): CheckOutcome[] {
-  return first.map((outcome) => again.find(({ check }) => check.id === outcome.check.id) ?? outcome);
 }

@@ -27,7 +27,7 @@ import {
 } from "./doctor-checks.ts";
 import { completed, type RemedyResults, runRemedies, safeRemedies } from "./doctor-fix.ts";
 import { commandLine } from "./doctor-quote.ts";
-import { joinedOutcomes, type Report, render, reportOf, type Treated } from "./doctor-report.ts";
+import { type Report, render, reportOf, type Treated } from "./doctor-report.ts";
 import { stackScope } from "./doctor-scope.ts";
 import { engineProbes } from "./probes.ts";
 
@@ -79,20 +79,23 @@ async function doctor(context: Context, given: string[], options: Options) {
   const none: RemedyResults = new Map();
   const untreated = shown.map((finding) => ({ finding, fixed: false }));
   const before = reportOf(diagnosis, untreated, none, scope, context.globals);
-  const fixed = options.fix ? await fix(context, before, shown, options.yes) : undefined;
-  const again = fixed && (await lookAgain(context, catalogue, fixed.findings));
-  const treated = again
-    ? compared(shown, worthShowing(again.findings, options.minSeverity), again.outcomes)
-    : untreated;
-  const outcomes = again ? joinedOutcomes(diagnosis.outcomes, again.outcomes) : diagnosis.outcomes;
-  const results = fixed?.results ?? none;
-  const data = fixed ? reportOf({ outcomes }, treated, results, scope, context.globals) : before;
+  const results = options.fix ? await fix(context, before, shown, options.yes) : none;
+  const data = results.size > 0 ? await lookAgain() : before;
   return {
     data,
     render: (io: Io) => render(io, data),
     code: data.counts.error + data.counts.warning > 0 ? ("no" as const) : undefined,
     failure: failureOf(results),
   };
+
+  /** All of it once more, with everything asked anew: a command may change what other checks say. */
+  async function lookAgain(): Promise<Report> {
+    const ids = new Set(diagnosis.outcomes.map(({ check }) => check.id));
+    const again = await examine(context, catalogue, engines, ({ id }) => ids.has(id));
+    const { findings, outcomes } = again.diagnosis;
+    const treated = compared(shown, worthShowing(findings, options.minSeverity), outcomes);
+    return reportOf(again.diagnosis, treated, results, again.scope, context.globals);
+  }
 }
 
 /** Asks the engines that matter, then runs the checks. */
@@ -118,11 +121,16 @@ function worthShowing(findings: readonly Finding[], least: Severity): Finding[] 
   return findings.filter(({ severity }) => SEVERITIES.indexOf(severity) <= SEVERITIES.indexOf(least));
 }
 
-/** Asks, and runs the safe commands. Undefined: there are none. @returns the findings of which one was run */
-async function fix(context: Context, before: Report, shown: readonly Finding[], yes: boolean | undefined) {
+/** Asks, and runs the safe commands. */
+async function fix(
+  context: Context,
+  before: Report,
+  shown: readonly Finding[],
+  yes: boolean | undefined,
+): Promise<RemedyResults> {
   const { call, io, globals } = context;
   const remedies = safeRemedies(shown);
-  if (remedies.length === 0) return undefined;
+  if (remedies.length === 0) return new Map();
   context.clearProgress();
   // whoever is asked sees what it is about
   if (!yes && !globals.json && io.stdoutIsTty) await render(io, before);
@@ -131,16 +139,7 @@ async function fix(context: Context, before: Report, shown: readonly Finding[], 
   );
   const what = remedies.length === 1 ? "running this command" : `running these ${remedies.length} commands`;
   await confirm(context, yes, what, "repeat with --yes");
-  const results = await runRemedies(call, remedies, globals);
-  return { results, findings: shown.filter(({ remedies: [first] }) => first?.safe) };
-}
-
-/** The same checks once more, with everything asked anew. */
-async function lookAgain(context: Context, catalogue: Catalogue, findings: readonly Finding[]) {
-  const ids = new Set(findings.map(({ check }) => check.id));
-  const isChosen: Chosen = ({ id }) => ids.has(id);
-  const engines = chosenEngines(context.app, catalogue, isChosen);
-  return (await examine(context, catalogue, engines, isChosen)).diagnosis;
+  return runRemedies(call, remedies, globals);
 }
 
 /** What the second look says of the findings of the first; what it alone has is added. */

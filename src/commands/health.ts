@@ -1,6 +1,5 @@
 import type { Command } from "commander";
 import { usageError } from "../errors.ts";
-import { dataPaths } from "../health/doctor/data-paths.ts";
 import { checkHealth, type HealthReport } from "../health/health.ts";
 import { bytes } from "../output/human.ts";
 import { type Column, printTable } from "../output/table.ts";
@@ -40,8 +39,9 @@ async function show(context: Context, given: string[], options: Options) {
   const asksNeo4j = given.length === 0 || names.includes("neo4j");
   const data = await checkHealth(call, {
     probes: engineProbes(app, names),
+    configured: app.configured(),
     host: {
-      paths: dataPaths(dataScope(context)).then((paths) => paths.map(({ path }) => path)),
+      paths: dataFolders(context),
       root: app.config.text("OPSCTL_HOST_ROOT")!,
     },
     budgetMs: app.config.durationMs("OPSCTL_HEALTH_BUDGET"),
@@ -71,6 +71,11 @@ function httpUrl({ app }: Context): string | undefined {
   return url;
 }
 
+async function dataFolders(context: Context): Promise<string[]> {
+  const { dataPaths } = await import("../health/doctor/data-paths.ts");
+  return (await dataPaths(dataScope(context))).map(({ path }) => path);
+}
+
 interface Row {
   name: string;
   status: string;
@@ -87,7 +92,7 @@ const COLUMNS: readonly Column<Row>[] = [
   {
     header: "status",
     value: (row) => row.status,
-    style: (row) => (GOOD.has(row.status) ? "green" : row.status === "not configured" ? "dim" : "yellow"),
+    style: (row) => (GOOD.has(row.status) ? "green" : row.status.startsWith("not ") ? "dim" : "yellow"),
   },
   { header: "detail", flexible: true, value: (row) => row.detail },
 ];

@@ -9,7 +9,7 @@ import { planMaintenance, runMaintenance, skipped, type TaskOutcome } from "../m
 import { bytes } from "../output/human.ts";
 import type { Io } from "../output/io.ts";
 import { type Column, printTable } from "../output/table.ts";
-import { type Context, confirm, duration, type Run, STRICT } from "./command.ts";
+import { type Context, confirm, duration, type Run } from "./command.ts";
 import { engineNames, requireConfigured } from "./engines.ts";
 
 type Maintained = v.InferOutput<typeof maintained>;
@@ -18,7 +18,7 @@ interface Options {
   all?: boolean;
   dryRun?: boolean;
   yes?: boolean;
-  maxTime: number;
+  maxTime?: number;
 }
 
 const MAX_TIME_MS = 30 * 60_000;
@@ -36,14 +36,13 @@ export function define(command: Command, run: Run): void {
       "--max-time <duration>",
       "time for all of it (default: 30m); what runs then is stopped, the rest is left out",
       duration("--max-time"),
-      MAX_TIME_MS,
     )
-    .option(...STRICT)
     .addHelpText(
       "after",
       `
 Plans first: only what pays by the thresholds that doctor uses too (OPSCTL_THRESHOLDS). Nothing of it blocks readers or writers
-for long: no VACUUM FULL, indexes are rebuilt concurrently. Exit code 3 when the time was over before the end.
+for long: no VACUUM FULL, indexes are rebuilt concurrently. Exit code 3 when the time was over before the end, or an engine did not
+answer; 20 or 21 when none did.
 
 Examples:
   opsctl maintain --dry-run
@@ -64,22 +63,30 @@ async function maintain(context: Context, given: string[], options: Options) {
   const opened = targets.map((target) => ({ engine: target.engine, open: () => app.maintenance(target) }));
   const { tasks, degraded } = await planMaintenance(call, opened, { all: options.all === true });
   const planned = tasks.map((task) => skipped(task, "planned"));
-  if (options.dryRun || tasks.length === 0) return answer(planned, true, degraded);
+  const isDry = options.dryRun === true;
+  const away = degraded.length > 0 && degraded.length >= targets.length ? degraded[0] : undefined;
+  if (isDry || tasks.length === 0) return answer(planned, isDry, degraded, away);
   if (!options.yes) {
     context.clearProgress();
     if (!context.globals.json) await renderTasks(io, resultOf(planned, true, degraded));
     await confirm(context, options.yes, `running these ${tasks.length} tasks`);
   }
   const { actor, signal, progress, log } = call;
-  const timeoutMs = Math.min(options.maxTime, call.remainingMs());
+  const timeoutMs = Math.min(options.maxTime ?? MAX_TIME_MS, call.remainingMs());
   const outcomes = await runMaintenance(createCall({ actor, signal, timeoutMs, progress, log }), tasks);
-  return answer(outcomes, false, degraded);
+  return answer(outcomes, false, degraded, undefined);
 }
 
-function answer(outcomes: readonly TaskOutcome[], isDry: boolean, degraded: Maintained["degraded"]) {
+/** @param away why nothing could be looked at: none of the engines answered */
+function answer(
+  outcomes: readonly TaskOutcome[],
+  isDry: boolean,
+  degraded: Maintained["degraded"],
+  away: Maintained["degraded"][number] | undefined,
+) {
   const data = resultOf(outcomes, isDry, degraded);
   const failed = outcomes.filter(({ status }) => status === "failed");
-  const isOver = outcomes.some(({ status }) => status === "skipped");
+  const isOver = outcomes.some(({ status }) => status === "skipped" || status === "stopped");
   return {
     data,
     render: async (io: Io) => {
@@ -87,8 +94,11 @@ function answer(outcomes: readonly TaskOutcome[], isDry: boolean, degraded: Main
       io.note(summary(data));
     },
     degraded,
-    code: isOver ? ("partial" as const) : undefined,
-    failure: failed.length === 0 ? undefined : failureOf(failed),
+    code: isOver || degraded.length > 0 ? ("partial" as const) : undefined,
+    failure:
+      failed.length > 0
+        ? failureOf(failed)
+        : away && new OpsError({ ...away, hint: "opsctl doctor connection" }),
   };
 }
 
@@ -125,7 +135,9 @@ const COLUMNS: readonly Column<Maintained["tasks"][number]>[] = [
     header: "STATUS",
     value: ({ status }) => status,
     style: ({ status }) =>
-      (({ done: "green", failed: "red", skipped: "yellow", planned: "dim" }) as const)[status],
+      (({ done: "green", failed: "red", stopped: "yellow", skipped: "yellow", planned: "dim" }) as const)[
+        status
+      ],
   },
   {
     header: "FREED",
@@ -140,8 +152,8 @@ function renderTasks(io: Io, { tasks }: Maintained): Promise<void> {
   return printTable(io, COLUMNS, tasks);
 }
 
-function summary({ tasks, dry_run: isDry, freed_bytes: freed }: Maintained): string {
-  if (tasks.length === 0) return "nothing to do";
+function summary({ tasks, dry_run: isDry, freed_bytes: freed, degraded }: Maintained): string {
+  if (tasks.length === 0) return degraded.length > 0 ? "nothing to do in what answered" : "nothing to do";
   if (isDry) return `${tasks.length} tasks; nothing was run`;
   const done = tasks.filter(({ status }) => status === "done").length;
   return `${done} of ${tasks.length} tasks done, ${bytes(Math.max(0, freed))} freed`;

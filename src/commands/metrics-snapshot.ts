@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { latest, listArchives } from "../backup/archives.ts";
+import { isGood, latest, listArchives } from "../backup/archives.ts";
 import { isDrilled } from "../backup/drilled.ts";
 import { timeline, timeOf } from "../backup/timeline.ts";
 import { abortError } from "../call.ts";
@@ -58,7 +58,7 @@ export async function takeSnapshot(context: Context): Promise<Taken> {
     orNull(context, "archives", () => archiveFigures(folder, app.configured())),
     orNull(context, "queue", () => queueFigures(context)),
     orNull(context, "restores", () => unfinishedRestores(context)),
-    // the whole log: counters only grow
+    // the whole log, whose beginning is a metric too
     readOperations(app.stateFile, 0),
   ]);
   const memory = await orNull(context, "memory", () => memoryCounts(context, health));
@@ -165,7 +165,11 @@ async function archiveFigures(folder: string, engines: readonly EngineName[]): P
   const archives = await listArchives(folder);
   const newest = latest(archives);
   const placed = timeline(archives, Date.now());
-  const drills = archives.filter(isDrilled).map(({ sidecar }) => Date.parse(sidecar!.drill?.at ?? ""));
+  const sets = archives.filter(({ container }) => container !== "file");
+  const begun = sets.filter(isGood).map(timeOf);
+  const drills = sets
+    .filter(isDrilled)
+    .map(({ sidecar }) => Date.parse(sidecar!.drill?.at ?? sidecar!.verified!.at));
   return {
     count: archives.length,
     size_bytes: archives.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
@@ -174,6 +178,7 @@ async function archiveFigures(folder: string, engines: readonly EngineName[]): P
       engine,
       at_ms: placed.findLast((set) => set.isTrusted && set.engines.has(engine))?.at ?? null,
     })),
+    oldest_at_ms: begun.filter((at) => at !== null).sort((a, b) => a - b)[0] ?? null,
     drilled_at_ms: drills.filter(Number.isFinite).sort((a, b) => b - a)[0] ?? null,
   };
 }

@@ -29,7 +29,12 @@ export function define(command: Command, run: Run): void {
       "after",
       `
 In a pipe the first line is not a header: with --json the names are in "columns". A write runs outside of a transaction of
-opsctl, so VACUUM and CREATE INDEX CONCURRENTLY work. OPSCTL_QUERY_TIMEOUT and --timeout end a statement that takes too long.
+opsctl, so VACUUM and CREATE INDEX CONCURRENTLY work. --timeout ends a statement that takes too long; OPSCTL_QUERY_TIMEOUT one that
+only reads (in Neo4j and Redis any).
+
+Without --write PostgreSQL runs a statement in a read-only transaction that is never committed. Functions of the server and its modules
+that act at once all the same (pg_terminate_backend, pg_drop_replication_slot, dblink …), DO and CALL are refused by their names. A function
+or view of your own that calls one of them is not: for what you do not know use a role without rights.
 
 Examples:
   opsctl query postgres "SELECT count(*) FROM memori_metadata"

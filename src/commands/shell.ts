@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { SETTINGS } from "../config/settings.ts";
 import { OpsError } from "../errors.ts";
 import type { Context, Run } from "./command.ts";
 import { oneEngine } from "./engines.ts";
@@ -34,12 +35,17 @@ async function shell({ app, call, globals }: Context, [name = "", ...words]: str
   const { file, args, env } = await app.shell(app.targets[engine]!);
   const { runAttached } = await import("../child.ts");
   process.exitCode = await runAttached(call, file, [...args, ...words], {
-    env,
+    env: { ...WITHOUT_SECRETS, ...env },
     engine,
     hint: `install ${file}, or say how it is called: ${PROGRAM_SETTINGS[engine]}`,
   });
   return undefined;
 }
+
+/** A shell needs its own password, not those of the other engines and of archives. */
+const WITHOUT_SECRETS: Record<string, undefined> = Object.fromEntries(
+  SETTINGS.flatMap((setting) => ("secret" in setting ? [[setting.name, undefined]] : [])),
+);
 
 const PROGRAM_SETTINGS = {
   neo4j: "OPSCTL_CYPHER_SHELL",

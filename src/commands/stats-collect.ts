@@ -1,4 +1,5 @@
-import type { Degraded, EngineName } from "../errors.ts";
+import { throwIfAborted } from "../call.ts";
+import { type Degraded, type EngineName, toDegraded, toOpsError } from "../errors.ts";
 import { type Figures, readFigures } from "../health/figures.ts";
 import { keptFigures, newestOf, SAMPLE_INTERVAL_MS, SIZE_METRICS, withGrowth } from "../health/growth.ts";
 import type { Sample, SampleStore } from "../health/port.ts";
@@ -38,8 +39,13 @@ const BARS = 24;
 /**
  * Compares figures with the samples of this host, and adds new ones when the last are old enough. A state file that cannot be written costs
  * the growth, not the figures: it is said.
+ * @param isKept these figures may become samples
  */
-export async function compareWithSamples(context: Context, figures: Figures): Promise<History> {
+export async function compareWithSamples(
+  context: Context,
+  figures: Figures,
+  isKept: boolean,
+): Promise<History> {
   const { app, call, io } = context;
   try {
     const store = await app.samples();
@@ -49,7 +55,11 @@ export async function compareWithSamples(context: Context, figures: Figures): Pr
     for (const engine of engines) {
       samples.set(engine, await store.since(call, app.targets[engine]!.identity, now - WINDOW_MS));
     }
-    await keep(context, store, figures, samples, now);
+    if (isKept) {
+      await keep(context, store, figures, samples, now).catch((error: unknown) => {
+        io.note(`no sample was kept: ${toOpsError(error).message}`, "warning:");
+      });
+    }
     const newest = (engine: EngineName) => newestOf(samples.get(engine) ?? []);
     const sizes = engines.map((engine) => [engine, seriesOf(samples.get(engine)!, SIZE_METRICS[engine])]);
     return {
@@ -57,7 +67,7 @@ export async function compareWithSamples(context: Context, figures: Figures): Pr
       sizes: Object.fromEntries(sizes),
     };
   } catch (error) {
-    io.note(`growth is not known: ${error instanceof Error ? error.message : String(error)}`, "warning:");
+    io.note(`growth is not known: ${toOpsError(error).message}`, "warning:");
     return { figures, sizes: {} };
   }
 }
@@ -87,4 +97,16 @@ function seriesOf(samples: readonly Sample[], metric: string): number[] {
   const values = samples.filter((sample) => sample.metric === metric).map(({ value }) => value);
   const step = Math.max(1, Math.ceil(values.length / BARS));
   return values.filter((_, index) => (values.length - 1 - index) % step === 0);
+}
+
+/** What waits in the queue of this host; of a state file that cannot be read nothing is known, and it is missing. */
+export async function queueOf({ app, call }: Context) {
+  try {
+    const rows = await app.stores().journal.counts(call);
+    const sum = (state: "waiting" | "rejected") => rows.reduce((total, row) => total + row[state], 0);
+    return { queue: { waiting: sum("waiting"), rejected: sum("rejected") }, degraded: [] };
+  } catch (error) {
+    throwIfAborted(call);
+    return { queue: { waiting: 0, rejected: 0 }, degraded: [toDegraded("sqlite", error)] };
+  }
 }

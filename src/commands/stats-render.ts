@@ -96,7 +96,7 @@ function grown(growth: Growth, of: "bytes" | "rows" = "bytes"): string {
   const change = growth?.[of];
   if (growth == null || change == null) return "";
   const amount = of === "bytes" ? bytes(Math.abs(change)) : number(Math.abs(change));
-  return `${change < 0 ? "−" : "+"}${amount} in ${age(Date.now() - growth.since_ms)}`;
+  return `${change < 0 ? "−" : "+"}${amount} in ${age(Date.now() - Date.parse(growth.since))}`;
 }
 
 function memorySection(data: Stats): Section {

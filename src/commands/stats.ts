@@ -9,7 +9,6 @@ import { abortError } from "../call.ts";
 import type { stats } from "../contract/stats.ts";
 import type { Degraded, EngineName } from "../errors.ts";
 import { sizeOfFolder } from "../folders.ts";
-import { dataPaths } from "../health/doctor/data-paths.ts";
 import { readOperations } from "../health/operation-stats.ts";
 import { collectStats } from "../health/stats.ts";
 import { isoTime } from "../output/human.ts";
@@ -19,7 +18,7 @@ import { engineNames, requireConfigured } from "./engines.ts";
 import { noteLeftover } from "./leftover.ts";
 import { dataScope, engineProbes } from "./probes.ts";
 import { noteUnfinished } from "./restore-unfinished.ts";
-import { collectFigures, compareWithSamples, type History } from "./stats-collect.ts";
+import { collectFigures, compareWithSamples, type History, queueOf } from "./stats-collect.ts";
 import { renderStats } from "./stats-render.ts";
 
 export type Stats = v.InferOutput<typeof stats>;
@@ -109,7 +108,7 @@ async function collect(context: Context, names: readonly EngineName[], { top }: 
   const [{ value: counts, degraded }, { engines, files }, folders, archives, operations] = await Promise.all([
     stores.read(call, (store) => store.counts(call)),
     collectStats(call, {
-      probes: engineProbes(app, names),
+      probes: engineProbes(app, [...new Set([...app.configured(), ...names])]),
       files: [
         { name: "data", path: app.dataFile },
         { name: "state", path: app.stateFile },
@@ -120,9 +119,12 @@ async function collect(context: Context, names: readonly EngineName[], { top }: 
     archivesOf(context),
     readOperations(app.stateFile, Date.now() - app.config.durationMs("OPSCTL_KEEP_SAMPLES")),
   ]);
-  const collected = await collectFigures(context, engines, top);
-  const { figures, sizes } = await compareWithSamples(context, collected.figures);
-  const waiting = await stores.journal.counts(call);
+  // whoever is not named is still connected or not: only its figures are left out
+  const named = engines.filter(({ engine }) => names.includes(engine));
+  const collected = await collectFigures(context, named, top);
+  // fewer rows than usual would leave the others without a sample
+  const { figures, sizes } = await compareWithSamples(context, collected.figures, top >= TOP);
+  const { queue, degraded: unread } = await queueOf(context);
   const missing: Degraded[] = engines
     .filter(({ status }) => status === "disconnected")
     .map(({ engine, code, message }) => ({
@@ -152,14 +154,11 @@ async function collect(context: Context, names: readonly EngineName[], { top }: 
     })),
     files: [...files, ...folders],
     drilled_backup: archives.drilled,
-    queue: {
-      waiting: waiting.reduce((sum, row) => sum + row.waiting, 0),
-      rejected: waiting.reduce((sum, row) => sum + row.rejected, 0),
-    },
+    queue,
     ...figures,
     archives: archives.all,
     operations,
-    degraded: onePerEngine([...degraded, ...missing, ...collected.degraded]),
+    degraded: onePerEngine([...degraded, ...missing, ...collected.degraded, ...unread]),
   };
   return { data, sizes };
 }
@@ -175,6 +174,7 @@ const MOST_FILES = 20_000;
 
 /** The data folders of servers on this host; null is the size of one that this user may not read, or that is too large to count. */
 async function dataFolders(context: Context): Promise<Stats["files"]> {
+  const { dataPaths } = await import("../health/doctor/data-paths.ts");
   const scope = dataScope(context);
   const paths = (await dataPaths(scope)).filter(({ kind }) => kind === "server");
   return Promise.all(

@@ -13,7 +13,7 @@ type Answer = v.InferOutput<typeof waited>;
 
 const TIMEOUT_MS = 60_000;
 /** Kept of --timeout, so that the answer comes before the command is ended. */
-const RESERVE_MS = 300;
+const RESERVE_MS = 100;
 
 export function define(command: Command, run: Run): void {
   command
@@ -22,7 +22,7 @@ export function define(command: Command, run: Run): void {
       "after",
       `
 Waits until each of them answers a real query; --timeout says how long (default: 60s). Exit code 20 when the time is over, with
-what is missing.
+what is missing. A refused password is tried again every 6 s only.
 
 Example:
   opsctl wait --timeout 90s && opsctl init --yes`,
@@ -46,7 +46,7 @@ async function wait(context: Context, given: string[]) {
   return {
     data,
     render: (io: Io) => printTable(io, COLUMNS, engines),
-    failure: missing.length === 0 ? undefined : lacking(missing, timeoutMs),
+    failure: missing.length === 0 ? undefined : lacking(missing, globals.timeout ?? TIMEOUT_MS),
   };
 }
 

@@ -94,8 +94,8 @@ export const maintained = v.strictObject({
       why: text,
       statement: text,
       work_bytes: v.nullable(count),
-      /** `skipped`: the time was over before it began. */
-      status: v.picklist(["planned", "done", "failed", "skipped"]),
+      /** `stopped`: the time was over while it ran; `skipped`: before it began. */
+      status: v.picklist(["planned", "done", "failed", "stopped", "skipped"]),
       duration_ms: v.nullable(milliseconds),
       freed_bytes: v.nullable(v.number()),
       note: nullableText,

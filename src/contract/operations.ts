@@ -89,7 +89,7 @@ const diskReading = {
   free_bytes: v.nullable(count),
   message: nullableText,
 };
-const databaseState = v.picklist(["connected", "disconnected", "not configured"]);
+const databaseState = v.picklist(["connected", "disconnected", "not configured", "not asked"]);
 
 export const health = v.strictObject({
   status: v.picklist(["healthy", "degraded", "unhealthy"]),

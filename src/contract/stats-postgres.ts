@@ -16,7 +16,7 @@ export const postgresStats = v.strictObject({
     v.strictObject({
       schema: text,
       name: text,
-      /** An estimate of the statistics, not a count. */
+      /** An estimate of the statistics, not a count. Of a partitioned table 0: its rows are those of its partitions, which are tables here, too. */
       rows: count,
       dead_rows: count,
       /** With indexes and TOAST. */

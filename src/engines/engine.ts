@@ -66,8 +66,11 @@ export interface Engine<C extends Connection = Connection> {
     migrations?(connection: C): Promise<MigrationTarget>;
     probe?(connection: C): Promise<Probe>;
     settings?(connection: C): Promise<SettingsTarget>;
-    /** What it counts, for `stats` and the metrics. */
-    statistics?(connection: C, origin: Origin, thresholds: Thresholds): Promise<Statistics>;
+    /**
+     * What it counts, for `stats` and the metrics.
+     * @param root where the host's file system begins
+     */
+    statistics?(connection: C, origin: Origin, thresholds: Thresholds, root: string): Promise<Statistics>;
     /** What can be wrong with it, for `doctor`. */
     checks?(): Promise<readonly Check<EngineScope<C>>[]>;
     maintenance?(connection: C, origin: Origin, thresholds: Thresholds): Promise<Maintenance>;

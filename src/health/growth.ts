@@ -73,7 +73,7 @@ export function newestOf(
   return newest;
 }
 
-type Growth = { bytes: number | null; rows: number | null; since_ms: number } | null;
+type Growth = { bytes: number | null; rows: number | null; since: string } | null;
 
 /** The same figures with what they have grown by since the samples. */
 export function withGrowth(
@@ -110,5 +110,5 @@ function growthOf(bytes: Pair, rows: Pair): Growth {
   const since = bytes[1]?.at ?? rows[1]?.at;
   if (since === undefined) return null;
   const grown = ([now, then]: Pair) => (now == null || then === undefined ? null : now - then.value);
-  return { bytes: grown(bytes), rows: grown(rows), since_ms: since };
+  return { bytes: grown(bytes), rows: grown(rows), since: new Date(since).toISOString() };
 }

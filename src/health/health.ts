@@ -42,8 +42,10 @@ export interface HealthReport {
 }
 
 export interface HealthOptions {
-  /** The configured engines; all others are reported as not configured. */
+  /** The engines that are asked. */
   probes: readonly EngineProbe[];
+  /** The configured ones: those of them that are not asked are reported so. */
+  configured?: readonly EngineName[];
   /** Data paths, and where the host's file system begins. */
   host: HostOptions;
   /** Time for each probe, ms. */
@@ -61,8 +63,8 @@ export interface HealthOptions {
  * @throws OpsError only when the call is interrupted: a server that does not answer is a result
  */
 export async function checkHealth(call: Call, options: HealthOptions): Promise<HealthReport> {
-  const { probes, host, budgetMs, deep, httpUrl } = options;
-  const asking = probeAll(call, probes, budgetMs, deep);
+  const { probes, configured, host, budgetMs, deep, httpUrl } = options;
+  const asking = probeAll(call, probes, budgetMs, deep, configured);
   const [readings, engines, http, unfinished] = await Promise.all([
     readHost({ ...host, until: asking.catch(() => {}) }),
     asking,

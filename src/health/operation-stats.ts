@@ -1,5 +1,5 @@
 /** The log of operations, read: what this host's opsctl did, and how it went. */
-import { readFile, rm, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import type { OperationStats } from "../contract/stats.ts";
 import { EXIT_CODES } from "../errors.ts";
 import { type Operation, operationFiles } from "./operations.ts";
@@ -56,20 +56,4 @@ async function linesOf(file: string): Promise<Operation[]> {
       return [];
     }
   });
-}
-
-/** The files of the log in which every line is older. Whole files only: rewriting one would lose what is appended meanwhile. */
-export async function oldOperationFiles(
-  stateFile: string,
-  beforeMs: number,
-): Promise<{ path: string; size_bytes: number; count: number; remove(): Promise<void> }[]> {
-  const { current, older } = operationFiles(stateFile);
-  const found = [];
-  for (const path of [older, current]) {
-    const known = await stat(path).catch(() => undefined);
-    if (!known || known.mtimeMs >= beforeMs) continue;
-    const count = (await linesOf(path)).length;
-    found.push({ path, size_bytes: known.size, count, remove: () => rm(path, { force: true }) });
-  }
-  return found;
 }

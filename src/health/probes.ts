@@ -10,7 +10,7 @@ export interface EngineProbe {
   probe: () => Promise<Probe>;
 }
 
-export type DatabaseState = "connected" | "disconnected" | "not configured";
+export type DatabaseState = "connected" | "disconnected" | "not configured" | "not asked";
 
 export interface EngineReport {
   engine: EngineName;
@@ -44,6 +44,7 @@ const RESERVE_MS = 100;
  * A report for each engine, configured or not, in a fixed order. The probes run side by side and each has `budgetMs`
  * (less when the call ends earlier): a frozen server costs the budget once and hides no other.
  * @param isDeep with each engine's write test, within the same budget
+ * @param configured engines that are, whether asked or not
  * @throws OpsError only when the call is interrupted
  */
 export async function probeAll(
@@ -51,11 +52,14 @@ export async function probeAll(
   probes: readonly EngineProbe[],
   budgetMs: number,
   isDeep = false,
+  configured: readonly EngineName[] = [],
 ): Promise<EngineReport[]> {
   const limitMs = Math.max(1, Math.min(budgetMs, call.remainingMs() - RESERVE_MS));
   const asked = await Promise.all(probes.map((probe) => report(call, probe, limitMs, isDeep)));
   return ENGINE_ORDER.map(
-    (engine) => asked.find((one) => one.engine === engine) ?? unasked(engine, "not configured"),
+    (engine) =>
+      asked.find((one) => one.engine === engine) ??
+      unasked(engine, configured.includes(engine) ? "not asked" : "not configured"),
   );
 }
 

@@ -1,5 +1,5 @@
 import { abortError, type Call } from "../call.ts";
-import { type Degraded, type EngineName, type OpsError, toDegraded, toOpsError } from "../errors.ts";
+import { type Degraded, type EngineName, OpsError, toDegraded, toOpsError } from "../errors.ts";
 import type { Maintenance, MaintenanceOptions, MaintenanceTask } from "./port.ts";
 
 /** A target whose maintenance is asked for. `open` may connect; it is called once. */
@@ -14,8 +14,8 @@ export interface PlannedTask {
 }
 
 export interface TaskOutcome extends PlannedTask {
-  /** `skipped`: the time was over before it began. */
-  status: "planned" | "done" | "failed" | "skipped";
+  /** `stopped`: the time was over while it ran; `skipped`: before it began. */
+  status: "planned" | "done" | "failed" | "stopped" | "skipped";
   duration_ms: number | null;
   freed_bytes: number | null;
   note: string | null;
@@ -66,16 +66,15 @@ async function runTask(call: Call, planned: PlannedTask): Promise<TaskOutcome> {
     const { freed_bytes, note } = await planned.task.run(call);
     return { ...planned, status: "done", duration_ms: took(), freed_bytes, note, error: null };
   } catch (error) {
-    if (call.signal.aborted && call.remainingMs() > 0) throw abortError(call.signal.reason);
-    const status = "failed" as const;
-    return {
-      ...planned,
-      status,
-      duration_ms: took(),
-      freed_bytes: null,
-      note: null,
-      error: toOpsError(error),
-    };
+    // a signal has a reason of ours; the deadline has that of its timer, which may be a hair early
+    const isOver =
+      call.remainingMs() === 0 || (call.signal.aborted && !(call.signal.reason instanceof OpsError));
+    if (call.signal.aborted && !isOver) throw abortError(call.signal.reason);
+    const known = toOpsError(error);
+    const ended = { ...planned, duration_ms: took(), freed_bytes: null };
+    return isOver
+      ? { ...ended, status: "stopped", note: `the time was over; ${known.message}`, error: null }
+      : { ...ended, status: "failed", note: null, error: known };
   }
 }
 

@@ -29,9 +29,9 @@ export interface QueryTarget {
   query(call: Call, text: string, options: QueryOptions): Promise<QueryResult>;
 }
 
-/** The engine's own shell, connected: secrets travel in the environment, never in arguments. */
+/** The engine's own shell, connected: secrets travel in the environment, never in arguments. Undefined takes away what the caller has. */
 export interface ShellCommand {
   file: string;
   args: string[];
-  env: Record<string, string>;
+  env: Record<string, string | undefined>;
 }

@@ -1,6 +1,6 @@
 /** `doctor` as a user runs it: what it prints, which checks run, what it mends, and its exit codes. */
-import { chmodSync, cpSync, existsSync, mkdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, cpSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { backupsOf, lastArchive } from "../support/backup.ts";
@@ -184,6 +184,20 @@ describe("--fix", () => {
     );
   });
 
+  it("looks at all of it again: a command may change what another check says", async () => {
+    const archive = openArchive();
+    chmodSync(archives, 0o700);
+    rmSync(join(archives, `${basename(archive).split(".")[0]}.json`));
+    const checks = ["backup-unverified", "backup-unsigned"];
+    // only a sidecar says whether an archive is signed
+    expect(ids((await report(4, ...checks))["findings"])).toEqual(["backup-unverified"]);
+    const { findings } = await report(0, ...checks, "--fix", "--yes");
+    expect(findings).toMatchObject([
+      { check: "backup-unverified", fixed: true },
+      { check: "backup-unsigned", fixed: false, severity: "info" },
+    ]);
+  });
+
   it("a command that fails is reported, with exit 1", async () => {
     env["DATABASE_URL"] = `postgresql://me:secret-password@127.0.0.1:${await freePort()}/x`;
     await box.ok(["remember", "issue:queued", "fixed"], { env });
@@ -209,7 +223,10 @@ describe("--fix", () => {
       {
         fixed: true,
         remedies: [
-          { argv: ["opsctl", "--config", config, "cleanup"], command: `opsctl --config '${config}' cleanup` },
+          {
+            argv: ["opsctl", "--config", config, "cleanup", "--only", "spools"],
+            command: `opsctl --config '${config}' cleanup --only spools`,
+          },
         ],
       },
     ]);

@@ -27,9 +27,12 @@ describe("opsctl metrics", () => {
     const values = valuesOf(text);
     expect(values.get('opsctl_up{engine="sqlite"}')).toBe(1);
     expect(values.get("opsctl_memory_fixes")).toBe(1);
-    expect(values.get('opsctl_operations_total{command="remember"}')).toBe(1);
+    expect(values.get('opsctl_operations{command="remember"}')).toBe(1);
+    const began = values.get("opsctl_operations_since_timestamp_seconds")!;
+    expect(began).toBeLessThanOrEqual(values.get("opsctl_collected_timestamp_seconds")!);
     expect(values.get("opsctl_sqlite_size_bytes")).toBe(statSync(sandbox.db).size);
     expect(values.get("opsctl_backup_last_success_timestamp_seconds")).toBe(0);
+    expect(values.has("opsctl_backup_oldest_success_timestamp_seconds")).toBe(false);
   });
 
   it("names the newest good archive", async () => {
@@ -44,7 +47,10 @@ describe("opsctl metrics", () => {
     expect(values.get('opsctl_backup_engine_last_success_timestamp_seconds{engine="sqlite"}')).toBe(
       Date.parse(backups[0].created_at) / 1000,
     );
-    expect(values.get("opsctl_backup_last_drill_timestamp_seconds")).toBe(0);
+    expect(values.get("opsctl_backup_oldest_success_timestamp_seconds")).toBe(
+      Date.parse(backups[0].created_at) / 1000,
+    );
+    expect(values.has("opsctl_backup_last_drill_timestamp_seconds")).toBe(false);
     await sandbox.ok(["backup", "drill", "latest"]);
     const drilled = valuesOf(await sandbox.ok(["metrics"])).get("opsctl_backup_last_drill_timestamp_seconds");
     expect(drilled).toBeGreaterThanOrEqual(Math.floor(Date.parse(backups[0].created_at) / 1000));

@@ -92,11 +92,16 @@ describe("shell", () => {
   const spy = () => {
     const path = sandbox.file(
       "spy.sh",
-      '#!/bin/sh\necho "args: $*"\necho "secret: $PGPASSWORD$REDISCLI_AUTH"\nexit 7\n',
+      '#!/bin/sh\necho "args: $*"\necho "secret: $PGPASSWORD$REDISCLI_AUTH"\necho "others: $NEO4J_PASSWORD$DATABASE_URL$REDIS_URL$REDIS_PASSWORD$OPSCTL_BACKUP_IDENTITY$PGSERVICE$PGPASSFILE$PGHOSTADDR"\nexit 7\n',
     );
     chmodSync(path, 0o755);
     return path;
   };
+
+  /** They would lead psql elsewhere. */
+  const LIBPQ = { PGSERVICE: "elsewhere", PGPASSFILE: "/tmp/no-such-file", PGHOSTADDR: "192.0.2.1" };
+  /** What is in the environment beside the connections, and no business of a shell. */
+  const FOREIGN = { NEO4J_PASSWORD: "canary-neo4j", OPSCTL_BACKUP_IDENTITY: "canary-identity", ...LIBPQ };
 
   test.each([
     ["postgres", "OPSCTL_PSQL", () => new URL(postgres.url).password],
@@ -105,13 +110,14 @@ describe("shell", () => {
     "%s: the password travels in the environment; the exit code is the shell's",
     async (engine, setting, password) => {
       const { code, stdout } = await sandbox.run(["shell", engine, "--", "--extra", "two words"], {
-        env: { ...env, [setting]: spy() },
+        env: { ...env, ...FOREIGN, [setting]: spy() },
       });
       expect(code).toBe(7);
-      const [args, secret] = stdout.split("\n");
+      const [args, secret, others] = stdout.split("\n");
       expect(args).toMatch(/--extra two words$/);
       expect(args).not.toContain(password());
       expect(secret).toBe(`secret: ${password()}`);
+      expect(others).toBe(engine === "postgres" ? "others: " : `others: ${Object.values(LIBPQ).join("")}`);
     },
   );
 

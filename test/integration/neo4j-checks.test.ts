@@ -41,6 +41,10 @@ async function mended(id: string, severity: string, subject: string, changes: Pa
 beforeAll(async () => {
   await wipe();
   await sandbox.ok(["init", "neo4j", "--sets", "all"], { env });
+  await run("UNWIND range(1, 3) AS i CREATE (:Unread {v: i, w: i})");
+  await run("CREATE INDEX unread FOR (n:Unread) ON (n.v)");
+  await run("CREATE INDEX unread_not FOR (n:Unread) ON (n.w)");
+  await run("MATCH (n:Unread {w: 2}) RETURN n.w");
 });
 
 afterAll(async () => {
@@ -130,13 +134,20 @@ describe("keys of MERGE", () => {
     await run("UNWIND range(1, 2) AS i CREATE (:Person {name: 'Bob'})");
     const [found] = await find("neo4j-duplicate-key");
     expect(found!.evidence).toMatch(/^6 nodes share 2 values; 4 are exact copies/);
+    const [missing] = await find("neo4j-constraint-missing");
+    expect(missing).toMatchObject({
+      evidence: expect.stringContaining("nodes share 2 values of it"),
+      remedies: [{ safe: false }],
+      advice: expect.stringContaining("neo4j-duplicate-key"),
+    });
     await mended("neo4j-duplicate-key", "error", ":Person(name)");
     const left = "MATCH (p:Person) RETURN p.name AS name, COUNT { (p)--() } AS n ORDER BY name";
     expect(await connection.read(testCall(), left)).toEqual([
       { name: "Ann", n: 1 },
       { name: "Bob", n: 0 },
     ]);
-    await mended("neo4j-constraint-missing", "warning", ":Person(name)");
+    const { remedies } = await mended("neo4j-constraint-missing", "warning", ":Person(name)");
+    expect(remedies.map(({ safe }) => safe)).toEqual([true]);
   });
 
   test("nodes that differ are named and not touched", async () => {
@@ -192,7 +203,9 @@ describe("transactions", () => {
 describe("what broken-off runs left", () => {
   test("an index of a freeze and a node of a self-test", async () => {
     await run("CREATE INDEX opsctl_freeze_0 FOR (e:Person) ON (e.__freeze)");
-    await mended("neo4j-leftovers", "warning", "index opsctl_freeze_0");
+    const { remedies } = await mended("neo4j-leftovers", "warning", "index opsctl_freeze_0");
+    // it is for whoever asks for it: --fix drops no index
+    expect(remedies.map(({ safe }) => safe)).toEqual([false]);
     await run("CREATE (:__opsctl_health {id: 'x'})");
     await mended("neo4j-leftovers", "info", "nodes :__opsctl_health");
   });
@@ -208,15 +221,31 @@ describe("what broken-off runs left", () => {
   });
 });
 
-test("an index that nobody reads", async () => {
-  // reads are counted from some moment on: an index that is read shows up, one that is not never does at once
-  const unread = await unreadIndexes(testCall(), scope(), 0, 0);
-  const listed = await connection.read<{ name: string }>(
-    testCall(),
-    "SHOW INDEXES YIELD name, readCount, owningConstraint, type WHERE readCount = 0 AND owningConstraint IS NULL AND type IN ['RANGE', 'TEXT', 'POINT'] RETURN name ORDER BY name",
-  );
-  expect(unread.map(({ subject }) => subject)).toEqual(listed.map(({ name }) => `index ${name}`));
-  expect(await find("neo4j-unused-index")).toEqual([]);
+test("an index that nobody has read in seven days", async () => {
+  // the server counts what it has seen every few seconds
+  const counted = () =>
+    connection.read<{ reads: number | null; since: number | null }>(
+      testCall(),
+      `SHOW INDEXES YIELD name, readCount, trackedSince WHERE name STARTS WITH 'unread'
+       RETURN readCount AS reads, trackedSince.epochMillis AS since ORDER BY name`,
+    );
+  await expect.poll(counted, { timeout: 60_000 }).toMatchObject([{ reads: 0 }, { reads: 1 }]);
+  const from = Math.max(...(await counted()).map(({ since }) => since!));
+  const week = 7 * 86_400_000;
+  const at = async (now: number, entries: number) =>
+    (await unreadIndexes(testCall(), scope(), now, entries)).filter(({ subject }) =>
+      subject.startsWith("index unread"),
+    );
+  expect(await at(from + week, 3)).toMatchObject([
+    {
+      severity: "info",
+      subject: "index unread",
+      evidence: "no query has read it in 7 days; it has 3 entries",
+      remedies: [{ safe: false }],
+    },
+  ]);
+  expect(await at(from + week - 60_000, 3)).toEqual([]);
+  expect(await at(from + week, 4)).toEqual([]);
 });
 
 test("heap: in use above the threshold", async () => {

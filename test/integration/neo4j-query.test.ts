@@ -89,11 +89,26 @@ describe("what comes back", () => {
     ["date('2026-01-02')", "2026-01-02"],
     ["datetime('2026-01-02T03:04:05Z')", "2026-01-02T03:04:05Z"],
     ["duration('P1DT2H')", "P1DT2H"],
+    ["duration('P1D')", "P1D"],
+    ["duration('P1M2DT3.5S')", "P1M2DT3.5S"],
+    ["duration('P14M')", "P1Y2M"],
+    ["duration('PT0S')", "PT0S"],
+    ["duration('PT-0.5S')", "PT-0.5S"],
+    ["duration('P-1Y-2M3DT-25H-1M-1.000000001S')", "P-1Y-2M3DT-25H-1M-1.000000001S"],
+    ["duration({seconds: 9223372036})", "PT2562047H47M16S"],
     ["point({x: 1, y: 2.5})", { srid: 7203, x: 1, y: 2.5 }],
   ])("%s", async (expression, value) => {
     const { columns, rows } = await ask(`RETURN ${expression} AS value`);
     expect({ columns, rows }).toEqual({ columns: ["value"], rows: [[value]] });
   });
+
+  test.each(["P1D", "P3M2DT3.5S", "PT-0.5S", "P-14M1DT-3661.25S", "PT0S", "P1W", "PT90M"])(
+    "the duration %s is what the server writes",
+    async (text) => {
+      const { rows } = await ask(`WITH duration('${text}') AS d RETURN d, toString(d)`);
+      expect(rows[0]![0]).toBe(rows[0]![1]);
+    },
+  );
 
   test("nodes, relationships, paths; columns in their order, also without rows", async () => {
     await ask(`CREATE (:${LABEL}_2 {x: 1})-[:R {y: 2}]->(:${LABEL}_2)`, { write: true });

@@ -9,7 +9,9 @@ import type { Target } from "../../src/config/targets.ts";
 import { DEFAULT_THRESHOLDS, type Thresholds } from "../../src/config/thresholds.ts";
 import { postgresChecks } from "../../src/engines/postgres/checks/index.ts";
 import { connectPostgres, type PostgresConnection } from "../../src/engines/postgres/connect.ts";
+import { postgresStatistics } from "../../src/engines/postgres/statistics.ts";
 import type { Found } from "../../src/health/doctor/check.ts";
+import type { StatsOf } from "../../src/health/port.ts";
 import { testCall } from "../support/calls.ts";
 import { Sandbox } from "../support/cli.ts";
 import { mend } from "../support/doctor.ts";
@@ -25,7 +27,7 @@ export interface Look extends Partial<Thresholds> {
 export class Patient {
   readonly url: string;
   readonly client: pg.Client;
-  readonly #sandbox = new Sandbox();
+  readonly #sandbox = new Sandbox({ shared: true });
   readonly #target: Target;
   readonly #connection: PostgresConnection;
   readonly #clients: pg.Client[] = [];
@@ -75,8 +77,13 @@ export class Patient {
     return (await this.find(id, look)).find((one) => one.subject === subject);
   }
 
-  mend(found: Found): Promise<void> {
-    return mend(this.#sandbox, { DATABASE_URL: this.url }, found);
+  mend(found: Found, { host: _host, root: _root, ...thresholds }: Look = {}): Promise<void> {
+    const pairs = Object.entries(thresholds).map(([name, value]) => `${name}=${value}`);
+    return mend(this.#sandbox, { DATABASE_URL: this.url, OPSCTL_THRESHOLDS: pairs.join(",") }, found);
+  }
+
+  statistics(): Promise<StatsOf["postgres"]> {
+    return postgresStatistics(this.#connection).read(testCall(), { top: 100, sampleKeys: 1 });
   }
 
   /** Runs the statements of a finding's commands without the program: a start of it takes its time. */

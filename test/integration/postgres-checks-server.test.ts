@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -194,10 +195,47 @@ it("what a killed drill left, but not what a live one uses", async () => {
   await holder.query(`SELECT pg_advisory_lock(${LOCK_CLASS}, x'1a2b3c4d'::int)`);
   expect(await about()).toBeUndefined();
   await holder.query("SELECT pg_advisory_unlock_all()");
-  expect(await about()).toMatchObject({ severity: "warning", remedies: [{ argv: ["opsctl", "cleanup"] }] });
+  const cleanup = { argv: ["opsctl", "cleanup", "--only", "scratch_databases"], safe: false };
+  expect(await about()).toMatchObject({ severity: "warning", remedies: [cleanup] });
   expect(await patient.find("postgres-leftover-databases")).toHaveLength(1);
   await patient.mend((await about())!);
   expect(await about()).toBeUndefined();
+});
+
+it("what a restore left, without a command that leaves it there", async () => {
+  const [loaded, old] = ["app__opsctl_2a2b3c4d", "app__opsctl_old_2a2b3c4d"];
+  await patient.sql(`CREATE DATABASE ${loaded}`, `CREATE DATABASE ${old}`);
+  const about = (name: string) => patient.about("postgres-leftover-databases", `database ${name}`);
+  const young = { remedies: [], advice: expect.stringContaining("cleanup takes it a week after") };
+  expect(await about(loaded)).toMatchObject(young);
+  expect(await about(old)).toMatchObject({
+    remedies: [],
+    advice: expect.stringContaining("--forget drops it"),
+  });
+  const { rows } = await patient.client.query("SELECT oid FROM pg_database WHERE datname = $1", [loaded]);
+  const file = join(own.dir, "data", "base", String(rows[0].oid), "PG_VERSION");
+  const weekAgo = Date.now() / 1000 - 8 * 86_400;
+  utimesSync(file, weekAgo, weekAgo);
+  await patient.mend((await about(loaded))!);
+  expect(await about(loaded)).toBeUndefined();
+  await patient.sql(`DROP DATABASE ${old}`);
+});
+
+it("a base backup is no replica", async () => {
+  const { username, password, hostname, port } = new URL(own.server.url);
+  const env = { ...process.env, PGUSER: username, PGPASSWORD: password, PGHOST: hostname, PGPORT: port };
+  const args = ["-D", "-", "-F", "tar", "-X", "none", "-c", "fast", "--max-rate", "32k", "--no-manifest"];
+  const copying = spawn(join(own.server.bin, "pg_basebackup"), args, { env, stdio: "ignore" });
+  try {
+    const backups = "SELECT FROM pg_stat_replication WHERE state = 'backup'";
+    await expect
+      .poll(async () => (await patient.client.query(backups)).rowCount, { timeout: 20_000 })
+      .toBe(1);
+    expect((await patient.statistics()).replicas).toEqual([]);
+    expect(await patient.find("postgres-replica-lag", { large: 0 })).toEqual([]);
+  } finally {
+    copying.kill("SIGKILL");
+  }
 });
 
 it("a collation of another version", async () => {

@@ -178,7 +178,7 @@ describe("a role without any privilege", () => {
   });
   afterAll(async () => {
     await weak?.close();
-    await patient.sql(`DROP ROLE IF EXISTS ${name}`);
+    await patient.sql(`DROP OWNED BY ${name}`, `DROP ROLE ${name}`);
   });
 
   it.each(postgresChecks.map(({ id }) => id))("%s: knows, or says what it may not see", async (id) => {
@@ -204,9 +204,27 @@ describe("a role without any privilege", () => {
     await waiting;
   });
 
+  it.each([
+    ["postgres-sequence-exhaustion", [], []],
+    [
+      "postgres-slow-statements",
+      ["CREATE SCHEMA closed", "CREATE EXTENSION pg_stat_statements SCHEMA closed"],
+      ["DROP EXTENSION pg_stat_statements", "DROP SCHEMA closed"],
+    ],
+  ])("%s: the grants that it names are those that help", async (id, plant, end) => {
+    await patient.sql(...plant);
+    const error = await weak.find(id).catch((thrown: unknown) => thrown);
+    const { hint = "" } = error as Unknowable;
+    expect(hint).toMatch(/^as a superuser: GRANT /);
+    await patient.sql(hint.replace("as a superuser: ", ""));
+    await expect(weak.find(id)).resolves.toBeInstanceOf(Array);
+    await patient.sql(...end);
+  });
+
   it("sees the sessions with pg_monitor", async () => {
     await patient.sql(`GRANT pg_monitor TO ${name}`);
     await expect(weak.find("postgres-long-transaction", { long_transaction: 604_800 })).resolves.toEqual([]);
+    await expect(weak.find("postgres-idle-in-transaction")).resolves.toBeInstanceOf(Array);
   });
 
   it("is told what to write where a superuser would be given a command", async () => {

@@ -36,24 +36,24 @@ interface Case {
 const CASES: Case[] = [
   {
     check: "postgres-invalid-index",
-    subject: "index public.twice_key",
+    subject: "index public.cut_off",
     severity: "warning",
-    evidence: /^it is marked invalid; .* on table twice$/,
+    evidence: /^it is marked invalid; .* on table cut_short$/,
     plant: [
-      "CREATE TABLE twice AS SELECT 1 AS id FROM generate_series(1, 2)",
-      "CREATE INDEX twice_key ON twice (id)",
-      "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'twice_key'::regclass",
+      "CREATE TABLE cut_short AS SELECT 1 AS id",
+      "CREATE INDEX cut_off ON cut_short (id)",
+      "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'cut_off'::regclass",
     ],
     safe: true,
   },
   {
     check: "postgres-invalid-index",
-    subject: "index public.twice_key_ccnew1",
+    subject: "index public.cut_off_ccnew1",
     severity: "warning",
     evidence: /invalid/,
     plant: [
-      "CREATE INDEX twice_key_ccnew1 ON twice (id)",
-      "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'twice_key_ccnew1'::regclass",
+      "CREATE INDEX cut_off_ccnew1 ON cut_short (id)",
+      "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'cut_off_ccnew1'::regclass",
     ],
   },
   {
@@ -215,10 +215,31 @@ describe("planted, found, mended, gone", () => {
       const found = await patient.about(check, subject, look);
       expect(found).toMatchObject({ severity, evidence: expect.stringMatching(evidence) });
       expect(found!.remedies.every((remedy) => remedy.safe === safe)).toBe(true);
-      await patient.mend(found!);
+      await patient.mend(found!, look);
       expect(await patient.about(check, subject, look)).toBeUndefined();
     },
   );
+
+  it("a unique index that was never built: left alone while values occur twice, without another beside it", async () => {
+    const about = () => patient.about("postgres-invalid-index", "index public.twice_key");
+    const indexes = async () =>
+      (await patient.client.query("SELECT FROM pg_index WHERE indrelid = 'twice'::regclass")).rowCount;
+    await patient.sql("CREATE TABLE twice AS SELECT 1 AS id FROM generate_series(1, 2)");
+    const building = patient.sql("CREATE UNIQUE INDEX CONCURRENTLY twice_key ON twice (id)");
+    await expect(building).rejects.toMatchObject({ code: "23505" });
+    // the error comes before the server has stopped: this session is asked again when it has
+    await patient.sql("SELECT 1");
+    const found = await about();
+    expect(found).toMatchObject({
+      remedies: [{ argv: ["opsctl", "maintain", "postgres", "--yes"], safe: false }],
+      advice: expect.stringContaining("DROP INDEX CONCURRENTLY public.twice_key"),
+    });
+    await patient.mend(found!);
+    expect([await indexes(), await about()]).toEqual([1, found]);
+    await patient.sql("DELETE FROM twice WHERE ctid = (SELECT min(ctid) FROM twice)");
+    await patient.mend(found!);
+    expect([await indexes(), await about()]).toEqual([1, undefined]);
+  });
 });
 
 describe("what no single command mends", () => {

@@ -1,4 +1,5 @@
 /** One statement of an operator: what it returns, what it refuses, and that a read changes nothing. */
+import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createCall } from "../../src/call.ts";
 import type { Limits } from "../../src/config/targets.ts";
@@ -52,6 +53,11 @@ describe("values", () => {
     ["9007199254740991::bigint", 9007199254740991],
     ["9007199254740993::bigint", "9007199254740993"],
     ["1.5::numeric", 1.5],
+    ["1.10::numeric", "1.10"],
+    ["100000::numeric(20,4)", "100000.0000"],
+    ["ARRAY[1.0, 0.25, -7]::numeric[]", ["1.0", 0.25, -7]],
+    ["0.0000001::numeric", "0.0000001"],
+    ["1000000000000000000000::numeric", "1000000000000000000000"],
     ["12345678901234567.25::numeric", "12345678901234567.25"],
     ["'NaN'::numeric", "NaN"],
     ["'-Infinity'::float8", "-Infinity"],
@@ -130,6 +136,38 @@ describe("the limit", () => {
   });
 });
 
+describe("an answer that is too large", () => {
+  const MEGABYTES = "repeat('x', 1000000)";
+
+  it("ends a read, in the server too", async () => {
+    const text = `SELECT ${MEGABYTES} FROM generate_series(1, 100000)`;
+    const error = await failure(query(text, { limit: 100_000 }));
+    expect(error).toMatchObject({
+      code: "failed",
+      message: "the answer is larger than 64 MiB",
+      hint: expect.stringContaining("--limit"),
+    });
+    const like = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT repeat(%' AND state = 'active'";
+    await eventually(() => askPostgres(database.url, like)).toEqual([]);
+  });
+
+  it("of one value is never taken whole", async () => {
+    const error = await failure(query("SELECT repeat('x', 100000000)"));
+    expect(error.message).toBe("the answer is larger than 64 MiB");
+  });
+
+  it("of a write says that it has taken effect", async () => {
+    const text = `INSERT INTO large SELECT n FROM generate_series(1, 80) n RETURNING ${MEGABYTES}`;
+    await query("CREATE TABLE large (id int)", { write: true });
+    expect(await query(text, { write: true, limit: 2 })).toMatchObject({ truncated: true, changed: 80 });
+    const error = await failure(query(text, { write: true }));
+    expect(error.message).toBe(
+      "INSERT 0 80: the statement has taken effect, but the answer is larger than 64 MiB",
+    );
+    expect((await query("SELECT count(*) FROM large")).rows).toEqual([[160]]);
+  });
+});
+
 describe("a read", () => {
   it.each([
     "INSERT INTO t VALUES (99)",
@@ -152,6 +190,63 @@ describe("a read", () => {
     const error = await failure(query(text));
     expect(["usage", "failed"]).toContain(error.code);
     expect((await query("SELECT count(*), min(secret) FROM t")).rows).toEqual([[10, "value 1"]]);
+  });
+
+  it.each([
+    ["SELECT pg_terminate_backend(0)", "pg_terminate_backend"],
+    ["select PG_Cancel_Backend /* now */ (0)", "pg_cancel_backend"],
+    ['SELECT pg_catalog."pg_reload_conf" ()', "pg_reload_conf"],
+    [String.raw`SELECT U&"\0070g_switch_wal"()`, "pg_switch_wal"],
+    [`SELECT U&"!+000070g_rotate_logfile" UESCAPE '!' ()`, "pg_rotate_logfile"],
+    ["SELECT * FROM pg_create_physical_replication_slot('never')", "pg_create_physical_replication_slot"],
+    ["SELECT pg_drop_replication_slot('never')", "pg_drop_replication_slot"],
+    ["SELECT * FROM pg_logical_slot_get_changes('never', NULL, NULL)", "pg_logical_slot_get_changes"],
+    ["WITH r AS (SELECT pg_stat_reset()) SELECT * FROM r", "pg_stat_reset"],
+    ["EXPLAIN ANALYZE SELECT pg_stat_statements_reset()", "pg_stat_statements_reset"],
+    ["SELECT pg_advisory_lock(4711)", "pg_advisory_lock"],
+    ["SELECT pg_try_advisory_lock_shared(4711)", "pg_try_advisory_lock_shared"],
+    ["SELECT lo_export(1, '/tmp/never')", "lo_export"],
+    ["SELECT * FROM dblink_exec('', 'DELETE FROM t')", "dblink_exec"],
+    ["SELECT query_to_xml($$SELECT pg_stat_reset()$$, true, true, '')", "pg_stat_reset"],
+  ])("refuses what acts at once: %s", async (text, name) => {
+    expect(await failure(query(text))).toMatchObject({
+      code: "usage",
+      message: expect.stringContaining(`${name}() acts on the server`),
+      hint: expect.stringContaining("--write"),
+    });
+  });
+
+  it.each(["DO 'BEGIN END'", "CALL never()", "LOCK TABLE t"])("refuses unseen: %s", async (text) => {
+    expect(await failure(query(text))).toMatchObject({
+      code: "usage",
+      hint: expect.stringContaining("--write"),
+    });
+  });
+
+  it.each([
+    ["SELECT 'pg_terminate_backend(0)' AS v -- pg_reload_conf()", "pg_terminate_backend(0)"],
+    ["SELECT count(*) AS v FROM pg_proc pg_reload_conf WHERE proname = $$pg_stat_reset()$$", 0],
+    ["SELECT pg_stat_get_db_stat_reset_time(0) AS v", null],
+    ["SELECT pg_advisory_unlock_all() AS v", ""],
+  ])("takes a name that is not called: %s", async (text, value) => {
+    expect((await query(text)).rows).toEqual([[value]]);
+  });
+
+  it("has no effect with pg_notify: it is never committed", async () => {
+    const heard: string[] = [];
+    const client = new pg.Client(database.url);
+    await client.connect();
+    client.on("notification", ({ payload }) => heard.push(payload ?? ""));
+    await client.query("LISTEN planted");
+    await query("SELECT pg_notify('planted', 'by a read')");
+    await query("SELECT pg_notify('planted', 'by a write')", { write: true });
+    await eventually(async () => heard).toEqual(["by a write"]);
+    await client.end();
+  });
+
+  it("acts with --write, and is planned with --explain", async () => {
+    expect(await query("SELECT pg_cancel_backend(0)", { write: true })).toMatchObject({ rows: [[false]] });
+    expect((await query("SELECT pg_stat_reset()", { explain: true })).columns).toEqual(["QUERY PLAN"]);
   });
 
   it("says what to add", async () => {

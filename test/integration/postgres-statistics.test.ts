@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import * as v from "valibot";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Call } from "../../src/call.ts";
 import { type PostgresStats, postgresStats } from "../../src/contract/stats-postgres.ts";
 import type { PostgresConnection } from "../../src/engines/postgres/connect.ts";
 import { postgresProbe } from "../../src/engines/postgres/probe.ts";
@@ -149,6 +150,51 @@ describe("figures by hand", () => {
     });
     await holding();
     await waiting;
+  });
+});
+
+/** A connection that counts what is asked over it: far away each round trip takes its time. */
+async function counting(): Promise<{ connection: PostgresConnection; asked: string[] }> {
+  const real = await bench.open();
+  const asked: string[] = [];
+  const noted =
+    <A extends [string, ...unknown[]], R>(work: (...given: A) => R) =>
+    (...given: A) => {
+      asked.push(given[0]);
+      return work(...given);
+    };
+  const connection = Object.create(real, {
+    query: {
+      value: (call: Call, ...given: [string]) =>
+        noted((...of: [string]) => real.query(call, ...of))(...given),
+    },
+    lend: {
+      value: async (call: Call) => {
+        const session = await real.lend(call);
+        return {
+          query: noted(session.query.bind(session)),
+          run: noted(session.run.bind(session)),
+          release: session.release.bind(session),
+        };
+      },
+    },
+  }) as PostgresConnection;
+  return { connection, asked };
+}
+
+describe("round trips", () => {
+  it("of the figures are few", async () => {
+    const { connection, asked } = await counting();
+    expect((await read(connection)).table_count).toBe(stats.table_count);
+    expect(asked).toHaveLength(4);
+  });
+
+  it("of the write test: one, with all that it does", async () => {
+    const { connection, asked } = await counting();
+    await postgresProbe(connection).selfTest(testCall());
+    expect(asked).toEqual([
+      expect.stringMatching(/^BEGIN; CREATE TEMP.*; INSERT .*; SELECT .*; DELETE .*; SELECT .*; ROLLBACK$/),
+    ]);
   });
 });
 

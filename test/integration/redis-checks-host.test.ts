@@ -57,6 +57,13 @@ describe("a disk that is full", () => {
     await expect(admin.set("more", 1)).rejects.toThrow("MISCONF");
     const [found] = await look(opened, server.url, "redis-misconf");
     expect(found).toMatchObject({ severity: "error", advice: expect.stringContaining("df -h /") });
+    expect(found!.remedies).toMatchObject([{ safe: true }]);
+    // where nobody asked for snapshots a person decides whether there shall be one
+    await admin.config("SET", "save", "");
+    expect(await look(opened, server.url, "redis-misconf")).toMatchObject([
+      { severity: "warning", remedies: [{ safe: false }] },
+    ]);
+    await admin.config("SET", "save", "3600 1");
     limitFiles(server.pid, "unlimited");
     await mend(sandbox, { REDIS_URL: server.url }, found!);
     await gone("redis-misconf");

@@ -1,15 +1,16 @@
 import { connect, type Socket } from "node:net";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Thresholds } from "../../src/config/thresholds.ts";
+import { DEFAULT_THRESHOLDS, type Thresholds } from "../../src/config/thresholds.ts";
 import { redisChecks } from "../../src/engines/redis/checks/index.ts";
 import { isOutdated } from "../../src/engines/redis/checks/version.ts";
 import type { Severity } from "../../src/health/doctor/check.ts";
+import { testCall } from "../support/calls.ts";
 import { Sandbox } from "../support/cli.ts";
 import { mend } from "../support/doctor.ts";
 import { type OwnRedis, ownRedis } from "../support/servers.ts";
 import { look } from "./redis-checks-kit.ts";
-import { Opened, userWith } from "./redis-sight-kit.ts";
+import { LIMITS, Opened, targetOf, userWith } from "./redis-sight-kit.ts";
 
 const opened = new Opened();
 const sandbox = new Sandbox();
@@ -142,10 +143,22 @@ const CASES: Case[] = [
   },
   {
     check: "redis-persistence-off",
-    what: "neither file, of a cache",
+    what: "neither file, of a cache: nothing is offered, it may be right",
     plant: () => set("appendonly", "no"),
     severity: "info",
     evidence: /appendonly no/,
+    byHand: () => set("appendonly", "yes"),
+  },
+  {
+    check: "redis-persistence-off",
+    what: "neither file, of a replica: the primary may have them",
+    plant: async () => {
+      await set("appendonly", "no", "maxmemory", 0);
+      await admin.replicaof("127.0.0.1", 1);
+    },
+    severity: "info",
+    evidence: /appendonly no/,
+    byHand: () => set("appendonly", "yes"),
   },
   {
     check: "redis-settings",
@@ -295,6 +308,9 @@ describe("planted, found, mended, gone", () => {
     expect(more).toEqual([]);
     expect(found).toMatchObject({ severity, evidence: expect.stringMatching(evidence) });
     expect(JSON.stringify(found)).not.toContain(server.password);
+    // a setting stays, and CONFIG REWRITE keeps all others with it: a person decides
+    const lasting = found!.remedies.filter(({ argv }) => /CONFIG|ACL/.test(argv.join(" ")));
+    expect(lasting.filter(({ safe }) => safe)).toEqual([]);
     if (byHand) {
       expect(found!.remedies).toEqual([]);
       expect(found!.advice).toBeTruthy();
@@ -342,4 +358,21 @@ test.each([
   ["10.1.0", false],
 ])("version %s is outdated: %s", (version, expected) => {
   expect(isOutdated(version)).toBe(expected);
+});
+
+test("a server of a version without maintenance: it says which, and what to do", async () => {
+  const answer = "# Server\r\nredis_version:5.0.14\r\nredis_mode:standalone\r\n";
+  const connection = Object.assign(opened.connect(server.url), { run: async () => answer });
+  const check = redisChecks.find(({ id }) => id === "redis-version")!;
+  const scope = { connection, target: targetOf(server.url), limits: LIMITS, root: "/" };
+  const found = await check.run(testCall(), { ...scope, thresholds: DEFAULT_THRESHOLDS });
+  expect(found).toMatchObject([
+    {
+      severity: "info",
+      subject: `Redis 5.0.14 at ${connection.at}`,
+      evidence: "it is older than 6.2",
+      remedies: [],
+      advice: expect.stringMatching(/^opsctl backup redis, then install Redis 7/),
+    },
+  ]);
 });

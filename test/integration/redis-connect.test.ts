@@ -141,9 +141,13 @@ describe("credentials", () => {
   test("a user of an ACL logs in; a forbidden command is auth and named", async () => {
     const admin = await redis.connect(at(server.port), LIMITS);
     await admin.run(newCall(), ["ACL", "SETUSER", "watcher", "on", `>${CANARY}`, "+ping"], { writes: true });
+    await admin.run(newCall(), ["ACL", "SETUSER", "reader", "on", `>${CANARY}`, "+@read"], { writes: true });
     await admin.close();
     const watcher = target(`redis://watcher:${CANARY}@127.0.0.1:${server.port}/0`);
     expect(await probe(watcher)).toMatchObject({ version: "unknown" });
+    // who has not even PING is connected all the same
+    const reader = target(`redis://reader:${CANARY}@127.0.0.1:${server.port}/0`);
+    expect(await probe(reader)).toMatchObject({ version: "unknown", latency_ms: expect.any(Number) });
     const connection = await redis.connect(watcher, LIMITS);
     const { error } = await failureOf(() => connection.run(newCall(), ["GET", "key"]));
     expect(error).toMatchObject({ code: "auth", message: expect.stringContaining("GET") });

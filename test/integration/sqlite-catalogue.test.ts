@@ -99,5 +99,10 @@ test("a state file of the first version is brought up to date, with what waits i
   expect(await sqliteJournal(sqliteConnection(path)).counts(testCall())).toEqual([
     { store: "s", waiting: 1, rejected: 0 },
   ]);
-  expect(await target.verify(testCall(), "state")).toEqual({ queued: 1, archives: 0, restores: 0, samples: 0 });
+  expect(await target.verify(testCall(), "state")).toEqual({
+    queued: 1,
+    archives: 0,
+    restores: 0,
+    samples: 0,
+  });
 });

@@ -132,10 +132,25 @@ describe("what is planted is found, mended and gone", () => {
     });
     sql("UPDATE memori_statistics SET documents = 7");
     expect(await mends("sqlite-full-text")).toMatchObject({ evidence: "it counts 7 records, there are 3" });
-    sql("DELETE FROM memori_index WHERE rowid = 1");
-    expect(await look("sqlite-full-text")).toMatchObject([
-      { evidence: "1 of 3 records have no entry", remedies: [] },
+  });
+
+  it("records without an entry: indexed again in place, and nothing else is touched", async () => {
+    const store = sqliteMemory(connection);
+    const recordId = remember({ key: "issue:c", content: "restart c", eventId: "c" }).record.id;
+    await store.apply(testCall(), [
+      { kind: "agent", name: "builder", server: "web", status: "active", at: 5, order: 5 },
+      { kind: "forget", recordId, order: 2_000 },
     ]);
+    const rows = (table: string) => connection.database().prepare(`SELECT * FROM ${table}`).all();
+    const names = ["index", "terms", "statistics", "metadata", "events", "agents"];
+    const all = () => Object.fromEntries(names.map((name) => [name, rows(`memori_${name}`)]));
+    const before = all();
+    expect(before).toMatchObject({ agents: [{ name: "builder" }], statistics: [{ documents: 2 }] });
+    // as a program that knows the tables, but not the index, would write
+    sql(`DELETE FROM memori_index WHERE rowid = 1; DELETE FROM memori_terms WHERE term = 'a';
+         UPDATE memori_metadata SET folded_key = '', body_length = 0 WHERE row_id = 1`);
+    expect(await mends("sqlite-full-text")).toMatchObject({ evidence: "1 of 2 records have no entry" });
+    expect(all()).toEqual(before);
   });
 
   it("a log that has grown", async () => {

@@ -4,10 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { createCall } from "../../src/call.ts";
 import { sqliteTarget } from "../../src/config/targets.ts";
 import { DEFAULT_THRESHOLDS, type Thresholds } from "../../src/config/thresholds.ts";
 import { type SqliteConnection, sqliteConnection } from "../../src/engines/sqlite/connect.ts";
 import { sqliteMaintenance } from "../../src/engines/sqlite/maintenance.ts";
+import { sqliteMemory } from "../../src/engines/sqlite/memory.ts";
+import { OpsError } from "../../src/errors.ts";
+import { remember } from "../contract/memory-store.ts";
 import { testCall } from "../support/calls.ts";
 
 let dir: string;
@@ -79,4 +83,36 @@ it("a writer keeps VACUUM away: locked, and the file is as it was", async () => 
   await expect(vacuum!.run(testCall())).rejects.toMatchObject({ code: "locked" });
   writer.close();
   expect(await vacuum!.run(testCall())).toMatchObject({ note: null });
+});
+
+it("an index without its entries: made anew, or when it is broken off, as it was", async () => {
+  const store = sqliteMemory(connection);
+  // more than are indexed between two looks at the deadline
+  const writes = Array.from({ length: 150 }, (_, n) =>
+    remember({ key: `issue:${n}`, content: `restart worker ${n}`, eventId: `event ${n}` }),
+  );
+  await store.apply(testCall(), writes);
+  const database = connection.database();
+  const entries = () => database.prepare("SELECT rowid, * FROM memori_index").all();
+  const whole = entries();
+  expect(await kinds()).toEqual([]);
+  database.exec("DELETE FROM memori_index WHERE rowid > 120");
+
+  const [task, ...more] = await plan();
+  expect(more).toEqual([]);
+  expect(task).toMatchObject({
+    kind: "reindex",
+    why: "30 of 150 records have no entry, 0 entries no record; ranking counts 150 records",
+  });
+  const controller = new AbortController();
+  const call = createCall({ ...testCall(), signal: controller.signal });
+  const running = task!.run(call);
+  controller.abort(new OpsError({ code: "interrupted", message: "stopped" }));
+  await expect(running).rejects.toMatchObject({ code: "interrupted" });
+  expect(entries()).toEqual(whole.slice(0, 120));
+
+  expect(await task!.run(testCall())).toMatchObject({ note: "150 records indexed" });
+  expect(entries()).toEqual(whole);
+  expect(await kinds()).toEqual([]);
+  expect((await store.terms(testCall(), ["worker"])).frequencies.get("worker")).toBe(150);
 });

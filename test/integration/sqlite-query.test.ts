@@ -31,8 +31,8 @@ afterEach(async () => {
 });
 
 /** Through the process that commands use. */
-const query = (text: string, options: Partial<QueryOptions> = {}, timeoutMs?: number) =>
-  sqliteQuery(connection).query(testCall(timeoutMs), text, optionsOf(options));
+const query = (text: string, options: Partial<QueryOptions> = {}, timeoutMs?: number, queryMs = 30_000) =>
+  sqliteQuery(connection, queryMs).query(testCall(timeoutMs), text, optionsOf(options));
 const optionsOf = (options: Partial<QueryOptions>) => ({
   write: false,
   explain: false,
@@ -92,6 +92,9 @@ it.each([
   "DROP TABLE t",
   "PRAGMA user_version = 7",
   "PRAGMA journal_mode = DELETE",
+  "PRAGMA main.journal_mode(DELETE)",
+  "PRAGMA wal_checkpoint",
+  "EXPLAIN QUERY PLAN PRAGMA journal_mode = DELETE",
   "VACUUM",
   "VACUUM INTO 'elsewhere.db'",
   "WITH x AS (SELECT 1) UPDATE t SET b = 0",
@@ -101,6 +104,20 @@ it.each([
   const before = readFileSync(path);
   await expect(ask(text)).rejects.toMatchObject({ code: "usage" });
   expect(readFileSync(path)).toEqual(before);
+});
+
+it.each([
+  ["PRAGMA journal_mode", "wal"],
+  ["/* mode */ pragma main.journal_mode; -- now", "wal"],
+  ["PRAGMA user_version", 0],
+  ["PRAGMA integrity_check(5)", "ok"],
+  ["PRAGMA table_info(t)", 0],
+  ["EXPLAIN INSERT INTO t VALUES (9, 9)", 0],
+  ["EXPLAIN QUERY PLAN DELETE FROM t WHERE a = 1", expect.any(Number)],
+])("without write, %s only reads", async (text, value) => {
+  const { rows, changed } = await ask(text);
+  expect([rows[0]![0], changed]).toEqual([value, null]);
+  expect(countRows()).toBe(3);
 });
 
 it.each([
@@ -165,6 +182,17 @@ it("a statement that never ends is stopped at the deadline; of a write nothing i
   expect(countRows()).toBe(2);
 });
 
+it("a read takes no longer than a query may, and says which setting; a write has the call's time", async () => {
+  const endless = query(`${ENDLESS} SELECT count(*) FROM n`, {}, 30_000, 50);
+  await expect(endless).rejects.toMatchObject({
+    code: "failed",
+    message: expect.stringContaining("took longer than 0.05 s"),
+    hint: expect.stringContaining("OPSCTL_QUERY_TIMEOUT"),
+  });
+  const long = `${ENDLESS} INSERT INTO t SELECT 9, count(*) FROM (SELECT x FROM n LIMIT 2000000)`;
+  expect(await query(long, { write: true }, 30_000, 50)).toMatchObject({ changed: 1 });
+});
+
 it("whoever asked is killed: the statement ends, too", async () => {
   const box = new Sandbox();
   const asking = box.start(["query", "sqlite", `${ENDLESS} SELECT count(*) FROM n`], {
@@ -183,7 +211,7 @@ it("whoever asked is killed: the statement ends, too", async () => {
 });
 
 it("a file that is not there is said, and not made", async () => {
-  const missing = sqliteQuery(sqliteConnection(join(dir, "none.db")));
+  const missing = sqliteQuery(sqliteConnection(join(dir, "none.db")), 1_000);
   const options = { write: true, explain: false, limit: 1 };
   await expect(missing.query(testCall(), "SELECT 1", options)).rejects.toThrow("is not there yet");
   expect(existsSync(join(dir, "none.db"))).toBe(false);

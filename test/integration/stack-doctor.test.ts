@@ -1,5 +1,5 @@
 /** `doctor` over all four engines: a clean stack is left in peace; trouble in several places at once is found, and what is safe is mended. */
-import { chmodSync } from "node:fs";
+import { chmodSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -13,6 +13,10 @@ interface Finding {
   severity: string;
   subject: string;
   fixed: boolean;
+  remedies: Remedy[];
+}
+interface Remedy {
+  result: string | null;
 }
 
 let box: Sandbox;
@@ -62,13 +66,19 @@ describe("trouble in three engines, and one of them gone", () => {
   it("is found in one run; --fix mends what is safe; the rest stays with exit 4", async () => {
     const redis = new Redis(stack.redis.url);
     try {
-      // PostgreSQL: an index that a cancelled CREATE INDEX CONCURRENTLY leaves; Redis: no limit; the host: a file that others can read
-      await askPostgres(
-        stack.postgres.url,
-        `CREATE TABLE doctor_orders (n int); CREATE INDEX doctor_idx ON doctor_orders (n);
-         UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'doctor_idx'::regclass`,
-      );
-      await redis.config("SET", "maxmemory", "0");
+      // PostgreSQL: what two failed CREATE INDEX CONCURRENTLY left; the row that stopped the first is gone meanwhile
+      const ask = (sql: string) => askPostgres(stack.postgres.url, sql);
+      await ask("CREATE TABLE doctor_orders (n int); INSERT INTO doctor_orders VALUES (0), (1), (1)");
+      const create = (kind: string, name: string, on: string) =>
+        ask(`CREATE ${kind} CONCURRENTLY ${name} ON doctor_orders (${on})`);
+      await expect(create("INDEX", "doctor_share", "(100 / n)")).rejects.toThrow("division by zero");
+      await expect(create("UNIQUE INDEX", "doctor_once", "n")).rejects.toThrow("could not create unique");
+      await ask("DELETE FROM doctor_orders WHERE n = 0");
+      const invalid = `SELECT c.relname AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        WHERE NOT i.indisvalid ORDER BY 1`;
+      expect(await ask(invalid)).toEqual([{ name: "doctor_once" }, { name: "doctor_share" }]);
+      // Redis: no limit, and nothing on disk; the host: a file that others can read
+      await redis.config("SET", "maxmemory", "0", "appendonly", "no");
       await box.ok(["backup", "postgres"], { env });
       const archive = (await box.json("backup list", ["backup", "list"], { env }))["backups"][0].path;
       chmodSync(archive, 0o644);
@@ -82,18 +92,35 @@ describe("trouble in three engines, and one of them gone", () => {
       expect(checks).toContain("backup-folder-mode");
       expect(checks).toContain("postgres-invalid-index");
       expect(checks).toContain("redis-settings");
+      expect(checks).toContain("redis-persistence-off");
       const graph = seen["checks"].filter(({ area }: { area: string }) => area === "neo4j");
       expect(new Set(graph.map(({ status }: { status: string }) => status))).toEqual(new Set(["skipped"]));
       expect(seen["degraded"]).toMatchObject([{ engine: "neo4j", code: "unreachable" }]);
 
       const mended = await report(4, "--fix", "--yes");
-      const fixed = mended["findings"].filter((one: Finding) => one.fixed).map(({ check }: Finding) => check);
-      expect(fixed).toContain("backup-folder-mode");
-      // gone by another look, too; what no command mends is still there
-      expect((await report(0, ...fixed, "--min-severity", "warning"))["findings"]).toEqual([]);
-      expect(
-        mended["findings"].filter((one: Finding) => !one.fixed).map(({ check }: Finding) => check),
-      ).toContain("connection-refused");
+      const named = (isFixed: boolean): string[] =>
+        mended["findings"]
+          .filter(({ fixed }: Finding) => fixed === isFixed)
+          .map(({ check }: Finding) => check);
+      expect(named(true)).toEqual(expect.arrayContaining(["backup-folder-mode", "postgres-invalid-index"]));
+      expect(await ask(invalid)).toEqual([{ name: "doctor_once" }]);
+      expect(statSync(archive).mode & 0o777).toBe(0o600);
+      // gone by another look, too; values that occur twice are for a person to decide on
+      const again = await report(4, ...named(true), "--min-severity", "warning");
+      expect(again["findings"].map(({ subject }: Finding) => subject)).toEqual(["index public.doctor_once"]);
+      // what no command mends is still there, and so is what a person decides: settings of a server stay for good
+      const left = [
+        "connection-refused",
+        "postgres-invalid-index",
+        "redis-settings",
+        "redis-persistence-off",
+      ];
+      expect(named(false)).toEqual(expect.arrayContaining(left));
+      for (const { check, remedies } of mended["findings"]) {
+        if (check.startsWith("redis-"))
+          expect(remedies.map(({ result }: Remedy) => result)).not.toContain("done");
+      }
+      expect(await redis.config("GET", "appendonly")).toEqual(["appendonly", "no"]);
     } finally {
       redis.disconnect();
       await stack.neo4j.proxy.up();

@@ -1,6 +1,7 @@
 /**
  * Every server wrong in another way at the same time: `health`, `stats`, `doctor` and `wait` say for each what it is, hide no other, and print no
  * secret. In six rounds each engine is down, frozen, slow, refuses the password, is another program, and shows a certificate of another host.
+ * Redis, which is this file's own, is frozen by SIGSTOP; the other two are everybody's, and freeze behind their proxies.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -17,6 +18,14 @@ type Fault = "down" | "frozen" | "slow" | "password" | "protocol" | "certificate
 
 const WRONG = "wrong-Secret-0123456789";
 const VARIABLES = { neo4j: "NEO4J_URI", postgres: "DATABASE_URL", redis: "REDIS_URL" } as const;
+/** How much later an answer comes, ms. Redis needs the fewest of them. */
+const SLOW_MS = { neo4j: 300, postgres: 300, redis: 500 } as const;
+/** Figures that stay the same while nobody writes. */
+const STEADY = {
+  neo4j: ["version", "nodes", "constraint_count", "index_count"],
+  postgres: ["version", "table_count", "index_count"],
+  redis: ["version", "role", "keys"],
+} as const;
 const OTHERS = { neo4j: "redis", postgres: "redis", redis: "postgres" } as const;
 const TLS_URLS = {
   neo4j: () => `bolt+s://localhost:${tls.direct}`,
@@ -26,13 +35,17 @@ const TLS_URLS = {
 
 let sandbox: Sandbox;
 let stack: Stack;
+/** What `stats` says of each when nothing is wrong. */
+let figures: Record<Engine, Record<string, unknown>>;
 let tls: { servers: Server[]; direct: number; asked: number; folder: string };
 beforeAll(async () => {
-  sandbox = new Sandbox();
+  sandbox = new Sandbox({ shared: true });
   stack = await startStack(sandbox);
+  figures = (await sandbox.json("stats", ["stats"], { env: stack.env })) as typeof figures;
   tls = await startTls();
 });
 afterAll(async () => {
+  if (stack) process.kill(stack.redis.pid, "SIGCONT");
   await stack?.stop();
   for (const server of tls?.servers ?? []) server.close();
   rmSync(tls?.folder ?? "", { recursive: true, force: true });
@@ -71,8 +84,9 @@ async function plant(engine: Engine, fault: Fault): Promise<Record<string, strin
   const { proxy } = stack[engine];
   const variable = VARIABLES[engine];
   if (fault === "down") await proxy.down();
-  if (fault === "frozen") proxy.timeout();
-  if (fault === "slow") proxy.latency(300);
+  if (fault === "frozen" && engine === "redis") process.kill(stack.redis.pid, "SIGSTOP");
+  else if (fault === "frozen") proxy.timeout();
+  if (fault === "slow") proxy.latency(SLOW_MS[engine]);
   if (fault === "protocol") {
     return { [variable]: withPort(stack.env[variable]!, stack[OTHERS[engine]].url) };
   }
@@ -113,10 +127,11 @@ const FINDINGS: Record<Fault, string> = {
 const ROUNDS: [neo4j: Fault, postgres: Fault, redis: Fault][] = [
   ["frozen", "down", "slow"],
   ["password", "frozen", "protocol"],
-  ["protocol", "password", "frozen"],
-  ["down", "protocol", "password"],
-  ["slow", "certificate", "down"],
-  ["certificate", "slow", "certificate"],
+  // Redis, at whose port the other two look here, must be awake
+  ["protocol", "protocol", "password"],
+  ["down", "password", "frozen"],
+  ["slow", "slow", "down"],
+  ["certificate", "certificate", "certificate"],
 ];
 
 describe.each(ROUNDS)("neo4j: %s, postgres: %s, redis: %s", (...faults) => {
@@ -128,9 +143,16 @@ describe.each(ROUNDS)("neo4j: %s, postgres: %s, redis: %s", (...faults) => {
   beforeAll(async () => {
     const changes = [];
     for (const engine of engines) changes.push(await plant(engine, planted[engine]));
-    env = Object.assign({ ...stack.env, OPSCTL_HEALTH_BUDGET: "3s" }, ...changes);
+    // a slow server connects in many steps; one that is frozen takes as long
+    const limits = engines.some(isSlow)
+      ? { OPSCTL_HEALTH_BUDGET: "4s", OPSCTL_CONNECT_TIMEOUT: "4s" }
+      : { OPSCTL_HEALTH_BUDGET: "3s" };
+    env = Object.assign({ ...stack.env, ...limits }, ...changes);
   });
-  afterAll(() => Promise.all(engines.map((engine) => stack[engine].proxy.up())));
+  afterAll(async () => {
+    process.kill(stack.redis.pid, "SIGCONT");
+    await Promise.all(engines.map((engine) => stack[engine].proxy.up()));
+  });
 
   async function run(args: string[]): Promise<Ran & { json: never }> {
     const ran = await sandbox.run([...args, "--json"], { env });
@@ -149,8 +171,9 @@ describe.each(ROUNDS)("neo4j: %s, postgres: %s, redis: %s", (...faults) => {
       run(["doctor", "connection"]),
     ]);
     type Coded = { engine: Engine; code: string | null };
+    type Report = Coded & { status: string; latency_ms: number | null };
     const asked = (reports: Coded[]) => reports.map(({ engine, code }) => [engine, code]);
-    const { engines: reports } = health.json as { engines: Coded[] };
+    const { engines: reports } = health.json as { engines: Report[] };
     expect(asked(reports.filter(({ engine }) => engine in planted))).toEqual(codes);
     expect(health.code).toBe(isSlow("neo4j") || isSlow("postgres") ? 3 : 4);
 
@@ -158,7 +181,18 @@ describe.each(ROUNDS)("neo4j: %s, postgres: %s, redis: %s", (...faults) => {
     const missing = codes.filter(([, code]) => code !== null);
     expect(asked(degraded).sort()).toEqual(missing.sort());
     expect(stats.code).toBe(0);
-    for (const engine of engines) expect(stats.json[engine] !== null).toBe(isSlow(engine));
+    // what is frozen or gone beside a slow server costs it neither its answer nor a figure
+    const seen = stats.json as Record<Engine, Record<string, unknown> | null>;
+    for (const engine of engines.filter((one) => !isSlow(one))) expect(seen[engine]).toBeNull();
+    for (const engine of engines.filter(isSlow)) {
+      const report = reports.find((one) => one.engine === engine)!;
+      expect(report).toMatchObject({ status: "connected", version: expect.stringMatching(/^\d/) });
+      expect(report.latency_ms).toBeGreaterThanOrEqual(SLOW_MS[engine]);
+      for (const name of STEADY[engine]) {
+        expect(seen[engine]![name], name).toEqual(figures[engine][name]);
+        expect(seen[engine]![name] ?? null, name).not.toBeNull();
+      }
+    }
 
     const { findings } = doctor.json as {
       findings: { check: string; subject: string; remedies: unknown[]; advice: string | null }[];

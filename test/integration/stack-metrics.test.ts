@@ -77,10 +77,14 @@ describe("the metrics of a whole stack", () => {
 
   it("equal what SQL, INFO and Cypher say of the same servers", async () => {
     const table = `'public.' || quote_ident(${postgres.escapeLiteral(HOSTILE)})`;
+    const [, version] = /redis_version:(\S+)/.exec(await redis.info("server"))!;
+    const [, policy] = (await redis.config("GET", "maxmemory-policy")) as string[];
     const sources: Record<string, () => Promise<number>> = {
       opsctl_postgres_size_bytes: () => column("pg_database_size(current_database())"),
       [`opsctl_postgres_table_size_bytes{schema="public",table="${SHOWN}"}`]: () =>
         column(`pg_total_relation_size((${table})::regclass)`),
+      [`opsctl_postgres_table_data_size_bytes{schema="public",table="${SHOWN}"}`]: () =>
+        column(`pg_table_size((${table})::regclass)`),
       opsctl_postgres_connections_max: () => column("current_setting('max_connections')::int"),
       opsctl_postgres_deadlocks_total: () =>
         column("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"),
@@ -89,6 +93,7 @@ describe("the metrics of a whole stack", () => {
         Number(((await redis.config("GET", "maxclients")) as string[])[1]),
       opsctl_redis_memory_max_bytes: async () =>
         Number(((await redis.config("GET", "maxmemory")) as string[])[1]),
+      [`opsctl_redis_info{version="${version}",role="master",policy="${policy}"}`]: async () => 1,
       opsctl_redis_evicted_keys_total: async () =>
         Number(/evicted_keys:(\d+)/.exec(await redis.info("stats"))![1]),
       opsctl_neo4j_nodes: () => cypher("MATCH (n) RETURN count(n) AS n"),

@@ -25,6 +25,7 @@ case "$*" in
     sed -i "/\"Names\":\"$2\"/s/\"State\":\"[a-z]*\",\"Status\":\"[^\"]*\"/\"State\":\"running\",\"Status\":\"Up 1 second\"/" ps.json
     echo "$2"
     ;;
-  "system prune --force") : > df.json ;;
+  "image prune --force") sed -i '/"Type":"Images"/d' df.json ;;
+  "builder prune --force") sed -i '/"Type":"Build Cache"/d' df.json ;;
   *) refuse "docker: '$1' is not a docker command." ;;
 esac

@@ -17,8 +17,8 @@ export const neo4j: Engine<Neo4jConnection> = {
     restore: async (task, origin) => (await import("./restore.ts")).neo4jRestore(task, origin),
     drill: async (call, task, target, limits, live) =>
       (await import("./restore-drill.ts")).neo4jDrill(call, task, target, limits, live),
-    statistics: async (connection, origin, thresholds) =>
-      (await import("./statistics.ts")).neo4jStatistics(connection, origin, thresholds),
+    statistics: async (connection, origin, thresholds, root) =>
+      (await import("./statistics.ts")).neo4jStatistics(connection, origin, thresholds, root),
     checks: async () => (await import("./checks/index.ts")).neo4jChecks,
     maintenance: async (connection) => (await import("./maintenance.ts")).neo4jMaintenance(connection),
     query: async (_connection, origin) => (await import("./query.ts")).neo4jQuery(origin),

@@ -36,7 +36,8 @@ export async function plainValue(): Promise<Plain> {
       const { srid, x, y, z } = value;
       return { srid: plain(srid), x, y, ...(z === undefined ? {} : { z }) };
     }
-    // dates, times and durations write themselves as ISO 8601
+    if (driver.isDuration(value)) return isoDuration(value);
+    // dates and times write themselves as ISO 8601
     const isPlain = Object.getPrototypeOf(value) === Object.prototype;
     return isPlain ? entries(value) : String(value);
   };
@@ -51,4 +52,39 @@ export async function plainValue(): Promise<Plain> {
     return Array.isArray(value) ? value.map(plain) : structure(value);
   }
   return { plain };
+}
+
+const SECOND_NS = 1_000_000_000n;
+
+/** As the server's own toString() writes it, canonical ISO 8601: the driver's has `P1DT`, and always nine places. */
+function isoDuration(value: {
+  months: unknown;
+  days: unknown;
+  seconds: unknown;
+  nanoseconds: unknown;
+}): string {
+  const [months, days, seconds, nanos] = [value.months, value.days, value.seconds, value.nanoseconds].map(
+    (part) => BigInt(String(part)),
+  ) as [bigint, bigint, bigint, bigint];
+  const total = seconds * SECOND_NS + nanos;
+  const minute = 60n * SECOND_NS;
+  const date = parts([months / 12n, "Y"], [months % 12n, "M"], [days, "D"]);
+  const time =
+    parts([total / (60n * minute), "H"], [(total / minute) % 60n, "M"]) + secondsOf(total % minute);
+  return date + time === "" ? "PT0S" : `P${date}${time === "" ? "" : `T${time}`}`;
+}
+
+/** Those that are not zero. */
+function parts(...given: readonly (readonly [bigint, string])[]): string {
+  return given.map(([amount, unit]) => (amount === 0n ? "" : `${amount}${unit}`)).join("");
+}
+
+/** @param nanoseconds less than a minute, of either sign */
+function secondsOf(nanoseconds: bigint): string {
+  if (nanoseconds === 0n) return "";
+  const amount = nanoseconds < 0n ? -nanoseconds : nanoseconds;
+  const fraction = String(amount % SECOND_NS)
+    .padStart(9, "0")
+    .replace(/0+$/, "");
+  return `${nanoseconds < 0n ? "-" : ""}${amount / SECOND_NS}${fraction === "" ? "" : `.${fraction}`}S`;
 }

@@ -12,6 +12,6 @@ export function neo4jShell(target: Target, program = "cypher-shell"): ShellComma
   return {
     file,
     args: [...words, "-a", url, "-u", username, ...(database === undefined ? [] : ["-d", database])],
-    env: password === undefined ? {} : { NEO4J_PASSWORD: password },
+    env: { NEO4J_PASSWORD: password },
   };
 }

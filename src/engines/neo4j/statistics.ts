@@ -20,13 +20,15 @@ export function neo4jStatistics(
   connection: Neo4jConnection,
   { target }: Origin,
   thresholds: Thresholds,
-  root = "/",
+  root: string,
 ): Statistics<Neo4jStats> {
   return {
     async read(call, options) {
       const unknown: Neo4jStats["unknown"] = [];
-      const note = (what: string, { message, hint }: Unknowable) =>
-        unknown.push({ what, reason: message, hint: hint ?? null });
+      const note = (what: string, { message, hint }: Unknowable) => {
+        const reason = message.startsWith(`${what}: `) ? message.slice(what.length + 2) : message;
+        unknown.push({ what, reason, hint: hint ?? null });
+      };
       // one after another: none of ours is among the transactions that run
       const part = async <T>(what: string, asked: () => Promise<T>): Promise<T | undefined> => {
         try {
@@ -108,7 +110,7 @@ function pageCacheSize(settings: Settings): number {
   const size = bytesOf(settings.get("server.memory.pagecache.size"));
   if (size !== null) return size;
   throw new Unknowable(
-    "page cache size: it is not set, so Neo4j takes half of the memory that the heap leaves",
+    "page cache size: it is not set, so Neo4j takes half of the memory that the heap leaves, at most 20 GiB",
     "set server.memory.pagecache.size in neo4j.conf",
   );
 }

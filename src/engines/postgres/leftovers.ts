@@ -7,7 +7,7 @@ import { identifier } from "./quoting.ts";
 import { LOCK_CLASS, openServer } from "./restore-session.ts";
 
 /** A restore of another host may wait between its steps for so long. */
-const WAITS_MS = 7 * 86_400_000;
+export const WAITS_MS = 7 * 86_400_000;
 const OCCUPIED = "a session is in it";
 const PATIENT = { timeoutMs: null };
 
@@ -67,8 +67,8 @@ export async function postgresLeftovers(
     }));
 }
 
-/** Nothing for a user who may not know. */
-async function agesOf(
+/** Of these databases, ms. Nothing for a user who may not know. */
+export async function agesOf(
   call: Call,
   connection: PostgresConnection,
   names: readonly string[],

@@ -6,7 +6,8 @@ import type { Thresholds } from "../../config/thresholds.ts";
 import { sizeOf } from "./checks/kit.ts";
 import { number, percent } from "./checks/words.ts";
 import type { PostgresConnection } from "./connect.ts";
-import { USER_RELATION } from "./statistics-ask.ts";
+import { duplicatedKeys } from "./maintenance-unique.ts";
+import { liveRows, USER_RELATION } from "./statistics-ask.ts";
 
 export interface TableWork {
   /** Quoted, with its schema. */
@@ -19,6 +20,10 @@ export interface TableWork {
 export interface IndexWork extends TableWork {
   /** What a REINDEX CONCURRENTLY that was broken off left beside the index that it was to replace. */
   isCopy: boolean;
+}
+
+interface InvalidRow extends Omit<IndexWork, "why"> {
+  isUnique: boolean;
 }
 
 /** Changes from which on a table counts as loaded anew; less is what autovacuum sees to. */
@@ -40,7 +45,7 @@ interface TableRow {
 /** Every table: those that `all` wants; else with dead rows, changed since ANALYZE, or old. */
 const TABLES = `WITH known AS MATERIALIZED (
     SELECT c.oid, c.relpages, c.relfrozenxid, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, c.reltuples < 0 AS never,
-      pg_stat_get_live_tuples(c.oid) AS live, pg_stat_get_dead_tuples(c.oid) AS dead, pg_stat_get_mod_since_analyze(c.oid) AS changed,
+      ${liveRows("c")} AS live, pg_stat_get_dead_tuples(c.oid) AS dead, pg_stat_get_mod_since_analyze(c.oid) AS changed,
       100.0::float8 * greatest(age(c.relfrozenxid), mxid_age(c.relminmxid)) / ${IDS} AS used
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm') AND ${USER_RELATION}),
   wanted AS (SELECT * FROM known WHERE $1 OR never OR used >= $2 OR (changed > live AND changed > ${MANY_CHANGES})
@@ -49,7 +54,7 @@ const TABLES = `WITH known AS MATERIALIZED (
 
 /** Neither those that a session builds at this moment, nor those of partitioned tables: they wait for a partition's index. */
 const INVALID = `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, ${sizeOf("c")} AS size,
-    c.relname ~ '_cc(new|old)[0-9]*$' AS "isCopy"
+    c.relname ~ '_cc(new|old)[0-9]*$' AS "isCopy", i.indisunique AS "isUnique"
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE NOT i.indisvalid AND c.relkind = 'i' AND ${USER_RELATION}
     AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.relid = i.indrelid)
@@ -61,15 +66,24 @@ export async function isStandby(call: Call, connection: PostgresConnection): Pro
   return rows[0]!.standby;
 }
 
-/** Invalid indexes: what costs every write and serves no query. */
+/**
+ * Invalid indexes: what costs every write and serves no query. A unique one only where it can be built: while values occur twice it is left
+ * out, and the log says so; doctor names it.
+ */
 export async function invalidIndexes(call: Call, connection: PostgresConnection): Promise<IndexWork[]> {
-  const rows = await connection.query<Omit<IndexWork, "why">>(call, INVALID);
-  return rows.map((row) => ({
-    ...row,
-    why: row.isCopy
-      ? `it is invalid: a REINDEX that was broken off left it; ${bytes(row.size)}`
-      : `it is invalid: every write pays for it, no query uses it; ${bytes(row.size)}`,
-  }));
+  const works: IndexWork[] = [];
+  for (const { name, size, isCopy, isUnique } of await connection.query<InvalidRow>(call, INVALID)) {
+    const twice = isUnique && !isCopy ? await duplicatedKeys(call, connection, name) : null;
+    if (twice !== null) {
+      call.log("WARNING", `the invalid unique index ${name} is left out: values of (${twice}) occur twice`);
+      continue;
+    }
+    const why = isCopy
+      ? "it is invalid: a REINDEX that was broken off left it"
+      : "it is invalid: every write pays for it, no query uses it";
+    works.push({ name, size, isCopy, why: `${why}; ${bytes(size)}` });
+  }
+  return works;
 }
 
 /** Tables that VACUUM (ANALYZE) does good; the most used up first, then by how much it is. */

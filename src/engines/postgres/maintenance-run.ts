@@ -1,6 +1,6 @@
 /** One statement of maintenance: alone in its transaction, and stopped at the deadline. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Call } from "../../call.ts";
+import { abortError, type Call } from "../../call.ts";
 import { OpsError } from "../../errors.ts";
 import type { PostgresConnection } from "./connect.ts";
 import { sqlState } from "./errors.ts";
@@ -10,38 +10,46 @@ import { concurrentIndex } from "./statement-kind.ts";
 
 /** How long VACUUM waits for another VACUUM or ALTER of its table: cron comes again. */
 const LOCK_MS = 3_000;
-/** Time to take away what a statement that was stopped left. */
-const CLEAN_UP_MS = 60_000;
+/** Time to take away what a statement that was stopped left: an older transaction may be in the way for hours. */
+const CLEAN_UP_MS = 5_000;
 /** How long a server that was told to stop may take. */
-const STOP_MS = 10_000;
+const STOP_MS = 5_000;
+/** The server's own limit is so much behind the deadline: what it ends is over here, too. */
+const BEHIND_MS = 100;
 
-/** @throws OpsError `failed` at the deadline, or when the user may not; `locked` */
+/** @throws OpsError the call's own when it ends; `failed` when the user may not; `locked` */
 export async function vacuum(call: Call, connection: PostgresConnection, statement: string): Promise<void> {
   await send(call, connection, statement, LOCK_MS);
 }
 
 /**
  * REINDEX or DROP INDEX CONCURRENTLY. They wait for transactions that are older, and meanwhile block neither readers nor writers: only the
- * deadline ends that. What they leave when they are stopped is dropped.
+ * deadline ends that. What they leave when they are stopped is dropped, unless that would take longer than `cleanUpMs`: then it is named.
  */
 export async function workOnIndex(
   call: Call,
   connection: PostgresConnection,
   statement: string,
+  cleanUpMs = CLEAN_UP_MS,
 ): Promise<void> {
-  const cleaning = {
-    ...shielded(call, Math.min(call.remainingMs(), MAX_TIMER_MS) + CLEAN_UP_MS),
-    log: call.log,
+  let asking = call;
+  const execute = async () => {
+    try {
+      await send(call, connection, statement, 0);
+    } catch (error) {
+      asking = shielded(call, cleanUpMs);
+      throw error;
+    }
   };
   const run = {
-    call: cleaning,
+    call,
     script: { file: statement, text: statement, checksum: "", inTransaction: false },
     ask: <R extends object>(text: string, params?: readonly unknown[]) =>
-      connection.query<R>(cleaning, text, params),
-    send: (text: string) => send(shielded(call, CLEAN_UP_MS), connection, text, CLEAN_UP_MS),
+      connection.query<R>(asking, text, params),
+    send: (text: string) => send(shielded(call, cleanUpMs), connection, text, cleanUpMs),
     isInDoubt: false,
   };
-  await runConcurrently(run, concurrentIndex(statement)!, () => send(call, connection, statement, 0));
+  await runConcurrently(run, concurrentIndex(statement)!, execute);
 }
 
 /** Longest wait that a timer takes. */
@@ -65,7 +73,7 @@ async function send(
     await session.run(statement, { isSingle: true });
     isDone = true;
   } catch (error) {
-    throw explained(connection, error, statement);
+    throw explained(call, connection, error, statement);
   } finally {
     session.release(true);
     if (!isDone) await ended(call, connection, session.pid);
@@ -74,14 +82,13 @@ async function send(
   if (skipped.length > 0) throw notPermitted(connection, skipped[0]!);
 }
 
-/** The server gives up first, so that its reason arrives; 0: no limit. */
+/** For where no request to cancel gets through; 0: no limit. */
 function serverLimit(call: Call): number {
   const remaining = call.remainingMs();
-  if (remaining > MAX_TIMER_MS) return 0;
-  return Math.max(1, Math.floor(remaining - Math.min(250, remaining / 10)));
+  return remaining > MAX_TIMER_MS ? 0 : Math.ceil(remaining) + BEHIND_MS;
 }
 
-/** Waits until the server has stopped: what it leaves is there only then. */
+/** Waits until the server has stopped, which is told so once more (over TLS for the first time): what it leaves is there only then. */
 async function ended(call: Call, connection: PostgresConnection, pid: number): Promise<void> {
   const own = shielded(call, STOP_MS);
   const isThere = async () => {
@@ -89,22 +96,23 @@ async function ended(call: Call, connection: PostgresConnection, pid: number): P
     return (await connection.query(own, text, [pid])).length > 0;
   };
   try {
+    if (await isThere()) await connection.query(own, "SELECT pg_cancel_backend($1)", [pid]);
     while (own.remainingMs() > 0 && (await isThere())) await sleep(20);
   } catch {
     // a server that does not answer leaves what it leaves
   }
 }
 
-function explained(connection: PostgresConnection, error: unknown, statement: string): OpsError {
+function explained(call: Call, connection: PostgresConnection, error: unknown, statement: string): OpsError {
+  if (call.signal.aborted && call.signal.reason instanceof OpsError) return abortError(call.signal.reason);
   const known = connection.explain(error);
   const state = sqlState(error);
   const at = `PostgreSQL at ${connection.where.address}`;
+  if (call.signal.aborted || call.remainingMs() === 0) {
+    return failed("failed", `${at} was told to stop ${statement}`, "raise --max-time, or --timeout");
+  }
   if (state === "57014") {
-    return failed(
-      "failed",
-      `${at} stopped ${statement}: the time was over`,
-      "raise --max-time, or --timeout",
-    );
+    return failed("failed", `${at} stopped ${statement}: somebody cancelled it`, "run it again");
   }
   if (state === "55P03") {
     return failed(

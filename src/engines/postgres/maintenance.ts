@@ -7,6 +7,8 @@ import { bloat } from "./checks/bloat.ts";
 import type { PostgresScope } from "./checks/kit.ts";
 import { number } from "./checks/words.ts";
 import type { PostgresConnection } from "./connect.ts";
+import { sqlState } from "./errors.ts";
+import { oneAtATime } from "./maintenance-lock.ts";
 import {
   type IndexWork,
   invalidIndexes,
@@ -40,11 +42,11 @@ export function postgresMaintenance(
         thresholds,
         root: "/",
       });
-      return [
+      return oneAtATime(connection, [
         ...invalid.map((index) => indexTask(connection, index)),
         ...tables.map((table) => vacuumTask(connection, table)),
         ...(await Promise.all(bloated.map((index) => bloatedTask(call, connection, index)))),
-      ];
+      ]);
     },
   };
 }
@@ -89,7 +91,12 @@ function indexTask(connection: PostgresConnection, { name, why, size, isCopy }: 
     work_bytes: isCopy ? 0 : size,
     async run(call) {
       const work = () => workOnIndex(call, connection, statement);
-      return { freed_bytes: await freedBy(call, connection, name, work), note: null };
+      try {
+        return { freed_bytes: await freedBy(call, connection, name, work), note: null };
+      } catch (error) {
+        if (sqlState(error) !== "23505") throw error;
+        return { freed_bytes: 0, note: "it stays invalid: a unique index takes no value twice" };
+      }
     },
   };
 }

@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import pg from "pg";
 import type { Call } from "../../call.ts";
+import { OpsError } from "../../errors.ts";
 import type { Origin } from "../engine.ts";
 import { parseTarget } from "./config.ts";
 import type { PostgresConnection } from "./connect.ts";
@@ -37,6 +38,10 @@ export interface Send {
 
 /** Largest number of rows that the protocol can ask for. */
 const MAX_ROWS = 2 ** 31 - 1;
+/** A larger answer is not taken into memory; it is several times as large there, and must fit into one text as JSON. */
+const MAX_ANSWER_BYTES = 64 * 1024 ** 2;
+/** A write is let run to its end, unless one row of it is larger: there is no text of 512 MiB. */
+const MAX_ROW_BYTES = 256 * 1024 ** 2;
 /** Time for the goodbye, and for a request to cancel. */
 const GOODBYE_MS = 500;
 const CANCEL_MS = 2_000;
@@ -48,7 +53,8 @@ export type Reached = { phase: "connect" | "prepare" | "sent" };
  * Connects, runs `before` (any number of statements) and then the statement, and ends the connection, and with it a transaction.
  * @param limitMs how long the answer may take; undefined: as long as the call lives
  * @param reached says how far it came when it throws
- * @throws the driver's errors; OpsError when the call ends: the server was told to stop then
+ * @throws the driver's errors; OpsError when the call ends: the server was told to stop then; OpsError `failed` for an answer of more than
+ *   MAX_ANSWER_BYTES: a read ends there, a write has run to its end; `unknown_outcome` for a write that returns a row beyond MAX_ROW_BYTES
  */
 export async function sendAlone(
   call: Call,
@@ -75,11 +81,49 @@ export async function sendAlone(
 
 function answerOf(client: pg.Client, query: StatementQuery): Promise<Answer> {
   const ended = new Promise<Answer>((resolve, reject) => {
-    query.once("end", () => resolve({ columns: query.columns, rows: query.taken, tag: query.tag }));
+    query.once("end", () => {
+      if (query.isTooLarge) reject(tooLarge(query.tag));
+      else resolve({ columns: query.columns, rows: query.taken, tag: query.tag });
+    });
     query.once("error", reject);
+    let bytes = 0;
+    // counted as they arrive: the driver keeps a row until all of it is there
+    client.connection.stream.on("data", (chunk: Buffer) => {
+      query.arriving += chunk.length;
+      if (query.arriving > MAX_ROW_BYTES) reject(rowTooLarge());
+      if (query.isFull) return;
+      bytes += chunk.length;
+      if (bytes <= MAX_ANSWER_BYTES) return;
+      query.isTooLarge = true;
+      query.taken = [];
+      if (query.stops) reject(tooLarge(null));
+    });
   });
   client.query(query);
   return ended;
+}
+
+/** @param tag of a statement that ran to its end */
+function tooLarge(tag: string | null): OpsError {
+  const what = `the answer is larger than ${MAX_ANSWER_BYTES / 1024 ** 2} MiB`;
+  return new OpsError({
+    code: "failed",
+    engine: "postgres",
+    message: tag === null ? what : `${tag}: the statement has taken effect, but ${what}`,
+    hint:
+      tag === null
+        ? "ask for fewer columns, or lower --limit"
+        : "do not run it again; read what it returned with a SELECT",
+  });
+}
+
+function rowTooLarge(): OpsError {
+  return new OpsError({
+    code: "unknown_outcome",
+    engine: "postgres",
+    message: `one row of the answer is larger than ${MAX_ROW_BYTES / 1024 ** 2} MiB: the statement was broken off, it may or may not have taken effect`,
+    hint: "look at what it would have changed before you repeat it, and return less",
+  });
 }
 
 /** A server does not notice that its client has gone until it has something to send. */
@@ -112,14 +156,23 @@ class StatementQuery extends pg.Query {
   columns: Column[] = [];
   taken: (string | null)[][] = [];
   tag: string | null = null;
+  /** What has arrived is more than is kept: the rows are dropped. */
+  isTooLarge = false;
+  /** Bytes that have arrived since the last row. */
+  arriving = 0;
+  readonly stops: boolean;
   readonly #limit: number;
-  readonly #stops: boolean;
 
   constructor({ text, limit, stops }: Send) {
     const config = { text, queryMode: "extended", rows: stops ? Math.min(limit + 1, MAX_ROWS) : undefined };
     super(config as pg.QueryConfig);
     this.#limit = limit;
-    this.#stops = stops;
+    this.stops = stops;
+  }
+
+  /** What arrives now is beyond the limit, and not kept. */
+  get isFull(): boolean {
+    return this.taken.length > this.#limit;
   }
 
   handleRowDescription({ fields }: { fields: { name: string; dataTypeID: number }[] }): void {
@@ -127,12 +180,13 @@ class StatementQuery extends pg.Query {
   }
 
   handleDataRow({ fields }: { fields: (string | null)[] }): void {
-    if (this.taken.length <= this.#limit) this.taken.push(fields);
+    this.arriving = 0;
+    if (!this.isTooLarge && !this.isFull) this.taken.push(fields);
   }
 
   handleCommandComplete({ text }: { text: string }, connection: Wire): void {
     this.tag = text;
-    if (this.#stops) connection.sync();
+    if (this.stops) connection.sync();
   }
 
   /** The limit is reached: the portal is not asked again, and goes with its transaction. */
@@ -141,7 +195,7 @@ class StatementQuery extends pg.Query {
   }
 
   handleError(error: Error, connection: Wire): void {
-    if (this.#stops) connection.sync();
+    if (this.stops) connection.sync();
     this.emit("error", error);
   }
 

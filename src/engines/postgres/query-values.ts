@@ -2,13 +2,10 @@
 
 type Parse = (text: string) => unknown;
 
-/** Digits that a double keeps whatever they are. */
-const SAFE_DIGITS = 15;
-
 const integer: Parse = (text) => (Number.isSafeInteger(Number(text)) ? Number(text) : text);
 const float: Parse = (text) => (Number.isFinite(Number(text)) ? Number(text) : text);
-const numeric: Parse = (text) =>
-  text.replaceAll(/^[-0.]+|\D/g, "").length <= SAFE_DIGITS ? float(text) : text;
+/** Its scale is part of the value: `1.10` stays text, as JSON would print 1.1. */
+const numeric: Parse = (text) => (JSON.stringify(Number(text)) === text ? Number(text) : text);
 
 /** Parsers by `pg_type.oid`, which never change for built-in types; each with the oid of its array. Every other type stays text. */
 const PARSERS: readonly (readonly [type: number, array: number, parse: Parse])[] = [
@@ -35,7 +32,10 @@ const BY_TYPE: ReadonlyMap<number, Parse> = new Map([
   ...TEXT_ARRAYS.map((array) => [array, (text: string) => arrayOf(text, (one) => one)] as const),
 ]);
 
-/** A value as the server wrote it; integers beyond 2^53, long decimals, NaN and Infinity stay text, bytes are `\x…`. */
+/**
+ * A value as the server wrote it. `numeric` is a number only where JSON prints it with the very same characters, else text (`"1.10"`,
+ * `"100000.0000"`); integers beyond 2^53, NaN and Infinity stay text, bytes are `\x…`.
+ */
 export function jsonOf(text: string | null, type: number): unknown {
   if (text === null) return null;
   const parse = BY_TYPE.get(type);

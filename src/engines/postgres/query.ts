@@ -3,6 +3,7 @@ import { OpsError, usageError } from "../../errors.ts";
 import { placeAt } from "../../migrate/excerpt.ts";
 import type { QueryOptions, QueryResult, QueryTarget } from "../../query/port.ts";
 import type { Origin } from "../engine.ts";
+import { actingFunction } from "./acting-functions.ts";
 import type { PostgresConnection } from "./connect.ts";
 import { NoAnswer, sqlState } from "./errors.ts";
 import { scriptError } from "./migration-errors.ts";
@@ -17,15 +18,28 @@ const EXPLAIN = "EXPLAIN (COSTS) ";
 const PLANNED: ReadonlySet<string> = new Set(
   "select insert update delete merge values table with execute declare create refresh (".split(" "),
 );
-/** A read-only transaction lets these pass, although they work on data or files. */
-const WORKS: ReadonlySet<string> = new Set("vacuum analyze reindex cluster checkpoint copy load".split(" "));
+const WORKS = "works on the server's data or files";
+const UNSEEN = "runs code, and nothing of it can be seen here";
+/** A read-only transaction lets these pass, although they do this. */
+const HELD_BACK: ReadonlyMap<string, string> = new Map([
+  ...["vacuum", "analyze", "reindex", "cluster", "checkpoint", "copy", "load"].map(
+    (word) => [word, WORKS] as const,
+  ),
+  ["do", UNSEEN],
+  ["call", UNSEEN],
+  ["lock", "makes other sessions wait"],
+]);
 /** Refused inside of a read-only transaction (25006), or of any (25001). */
 const NEEDS_WRITE: ReadonlySet<string | undefined> = new Set(["25006", "25001"]);
 const ADD_WRITE = "add --write if it is meant to change something";
 
 /**
- * Reads run in a transaction that the server keeps read-only, and stop at the limit. With `--write` a statement commits by itself and runs to
- * its end. The call's deadline ends both; without one a read may take OPSCTL_QUERY_TIMEOUT.
+ * Reads run in a transaction that the server keeps read-only and that is never committed, and stop at the limit. With `--write` a statement
+ * commits by itself and runs to its end. The call's deadline ends both; without one a read may take OPSCTL_QUERY_TIMEOUT.
+ *
+ * A transaction does not hold back functions that act on the server at once (pg_terminate_backend, dblink): those of the server and its
+ * modules are refused in a read by their names, as DO and CALL are. What is not held back: a function or view of the database's own users that
+ * calls such a function, or acts outside of transactions itself.
  */
 export function postgresQuery(way: Way): QueryTarget {
   return {
@@ -83,8 +97,16 @@ function refuse(text: string, { write, explain }: QueryOptions): void {
         : "--explain takes SELECT, INSERT, UPDATE, DELETE and MERGE",
     );
   }
-  if (!write && !explain && WORKS.has(first)) {
-    throw usageError(`${first.toUpperCase()} works on the server's data or files`, ADD_WRITE);
+  if (!write && !explain) refuseActing(text, first);
+}
+
+/** @throws OpsError `usage` for what works although its transaction is read-only */
+function refuseActing(text: string, first: string): void {
+  const why = HELD_BACK.get(first);
+  if (why !== undefined) throw usageError(`${first.toUpperCase()} ${why}`, ADD_WRITE);
+  const acting = actingFunction(text);
+  if (acting !== null) {
+    throw usageError(`${acting}() acts on the server, and no transaction takes it back`, ADD_WRITE);
   }
 }
 

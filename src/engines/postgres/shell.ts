@@ -17,13 +17,12 @@ export function postgresShell(target: Target, program = "psql"): ShellCommand {
   const address = addressOf(target);
   const { host, port, user, database } = address;
   const variables = Object.entries(libpqEnvironment(address)).flatMap(([name, value]) =>
-    value === undefined || value === "" || IN_ARGUMENTS.has(name) ? [] : [[name, value] as const],
+    IN_ARGUMENTS.has(name) ? [] : [[name, value === "" ? undefined : value] as const],
   );
   return {
     file,
     args: [...words, "-h", host, "-p", String(port), "-U", user, "-d", nameOf(database)],
-    // an address that the caller happens to have would win over -h; empty is none
-    env: { ...Object.fromEntries(variables), PGHOSTADDR: "" },
+    env: Object.fromEntries(variables),
   };
 }
 

@@ -4,7 +4,7 @@
  * such a table is not measured, its size is estimated.
  */
 import type { PostgresStats } from "../../contract/stats-postgres.ts";
-import { type Asking, ask, USER_RELATION } from "./statistics-ask.ts";
+import { type Asking, askTogether, liveRows, USER_RELATION } from "./statistics-ask.ts";
 import { bloatOf } from "./statistics-bloat.ts";
 
 /** So many of each are all measured: within a second or two. A table has several files, an index one. */
@@ -22,24 +22,32 @@ const LOCKED = `locked AS (
     WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_backend_pid()
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))`;
 
+const COUNTS = `SELECT count(*) FILTER (WHERE c.relkind IN ('r', 'm', 'p')) AS tables,
+    count(*) FILTER (WHERE c.relkind = 'i') AS indexes,
+    coalesce(sum(c.relpages) FILTER (WHERE c.relkind = 'i'), 0)::int8 * current_setting('block_size')::int8 AS indexes_bytes
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm', 'p', 'i') AND ${USER_RELATION}`;
+
+/** How many are looked at: `$2` where there are too many to measure all. */
+const measured = (kind: keyof typeof ALL) =>
+  `(SELECT CASE WHEN ${kind} <= ${ALL[kind]} THEN ${kind} ELSE $2 END FROM (${COUNTS}) counts)`;
+
 const TABLES = `WITH ${LOCKED},
   indexed AS (SELECT indrelid AS oid, sum(c.relpages)::int8 AS pages FROM pg_index JOIN pg_class c ON c.oid = indexrelid GROUP BY 1),
   known AS (
-    SELECT c.oid, n.nspname AS schema, c.relname AS name, c.reltuples,
+    SELECT c.oid, n.nspname AS schema, c.relname AS name, c.reltuples, c.relkind,
       greatest(c.relpages, (pg_stat_get_live_tuples(c.oid) + pg_stat_get_dead_tuples(c.oid)) / ${ROWS_A_PAGE})
         + coalesce(t.relpages, 0) + coalesce(i.pages, 0) AS pages, coalesce(i.pages, 0) AS index_pages
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       LEFT JOIN pg_class t ON t.oid = c.reltoastrelid LEFT JOIN indexed i ON i.oid = c.oid
     WHERE c.relkind IN ('r', 'm', 'p') AND ${USER_RELATION}),
-  candidates AS (SELECT * FROM known ORDER BY pages DESC, oid LIMIT $2),
+  candidates AS (SELECT * FROM known ORDER BY pages DESC, oid LIMIT ${measured("tables")}),
   measured AS (
     SELECT k.*, l.oid IS NOT NULL AS locked,
       CASE WHEN l.oid IS NULL THEN pg_total_relation_size(k.oid) ELSE k.pages * current_setting('block_size')::int8 END AS size_bytes,
       CASE WHEN l.oid IS NULL THEN pg_indexes_size(k.oid) ELSE k.index_pages * current_setting('block_size')::int8 END AS index_bytes
     FROM candidates k LEFT JOIN locked l ON l.oid = k.oid)
-  SELECT m.oid, m.schema, m.name, m.locked, m.size_bytes, coalesce(m.index_bytes, 0) AS index_bytes,
-    CASE WHEN pg_stat_get_live_tuples(m.oid) = 0 AND pg_stat_get_dead_tuples(m.oid) = 0 AND m.reltuples > 0
-      THEN m.reltuples::int8 ELSE pg_stat_get_live_tuples(m.oid) END AS rows,
+  SELECT m.oid::int8, m.schema, m.name, m.locked, m.size_bytes, coalesce(m.index_bytes, 0) AS index_bytes,
+    CASE m.relkind WHEN 'p' THEN 0 ELSE ${liveRows("m")} END AS rows,
     pg_stat_get_dead_tuples(m.oid) AS dead_rows, pg_stat_get_numscans(m.oid) AS seq_scans,
     (SELECT coalesce(sum(pg_stat_get_numscans(indexrelid)), 0)::int8 FROM pg_index WHERE indrelid = m.oid) AS index_scans,
     greatest(pg_stat_get_last_vacuum_time(m.oid), pg_stat_get_last_autovacuum_time(m.oid)) AS last_vacuum,
@@ -52,7 +60,7 @@ const INDEXES = `WITH ${LOCKED},
       i.indrelid, c.relpages::int8 AS pages
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'i' AND t.relkind IN ('r', 'm') AND ${USER_RELATION}
-    ORDER BY greatest(c.relpages, t.relpages / 10, pg_stat_get_live_tuples(t.oid) / 500) DESC, c.oid LIMIT $2),
+    ORDER BY greatest(c.relpages, t.relpages / 10, pg_stat_get_live_tuples(t.oid) / 500) DESC, c.oid LIMIT ${measured("indexes")}),
   measured AS (
     SELECT k.*, CASE WHEN l.oid IS NULL THEN pg_relation_size(k.oid) ELSE k.pages * current_setting('block_size')::int8 END AS size_bytes
     FROM candidates k LEFT JOIN locked l ON l.oid = k.indrelid)
@@ -60,21 +68,22 @@ const INDEXES = `WITH ${LOCKED},
     sum(m.size_bytes) OVER ()::int8 AS total
   FROM measured m WHERE m.size_bytes IS NOT NULL ORDER BY m.size_bytes DESC, m.schema, m.name LIMIT $1`;
 
-const COUNTS = `SELECT count(*) FILTER (WHERE c.relkind IN ('r', 'm', 'p')) AS tables,
-    count(*) FILTER (WHERE c.relkind = 'i') AS indexes,
-    coalesce(sum(c.relpages) FILTER (WHERE c.relkind = 'i'), 0)::int8 * current_setting('block_size')::int8 AS indexes_bytes
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm', 'p', 'i') AND ${USER_RELATION}`;
-
 type Table = Omit<PostgresStats["tables"][number], "growth" | "bloat_bytes" | "last_vacuum" | "last_analyze">;
 
 interface TableRow extends Table {
   oid: number;
   locked: boolean;
-  last_vacuum: Date | null;
-  last_analyze: Date | null;
+  last_vacuum: string | null;
+  last_analyze: string | null;
 }
 
 type IndexRow = PostgresStats["indexes"][number] & { total: number };
+
+type Rows = {
+  counts: { tables: number; indexes: number; indexes_bytes: number };
+  tables: TableRow;
+  indexes: IndexRow;
+};
 
 export type Relations = Pick<
   PostgresStats,
@@ -84,11 +93,12 @@ export type Relations = Pick<
 /** Largest first. @throws OpsError for a server that does not answer */
 export async function relationsOf(asking: Asking): Promise<Relations> {
   const { top, unknown } = asking;
-  const [counts] = await ask<{ tables: number; indexes: number; indexes_bytes: number }>(asking, COUNTS);
   const some = Math.max(MIN_CANDIDATES, top * CANDIDATES_PER_ROW);
-  const limit = (kind: keyof typeof ALL) => (counts![kind] <= ALL[kind] ? counts![kind] : some);
-  const tables = await ask<TableRow>(asking, TABLES, [top, limit("tables")]);
-  const indexes = await ask<IndexRow>(asking, INDEXES, [top, limit("indexes")]);
+  const {
+    counts: [counts],
+    tables,
+    indexes,
+  } = await askTogether<Rows>(asking, { counts: COUNTS, tables: TABLES, indexes: INDEXES }, [top, some]);
   const bloat = await bloatOf(
     asking,
     tables.map(({ oid }) => oid),
@@ -113,12 +123,16 @@ export async function relationsOf(asking: Asking): Promise<Relations> {
     tables: tables.map(({ oid, locked: _, last_vacuum, last_analyze, ...table }) => ({
       ...table,
       bloat_bytes: bloat.get(oid) ?? null,
-      last_vacuum: last_vacuum?.toISOString() ?? null,
-      last_analyze: last_analyze?.toISOString() ?? null,
+      last_vacuum: momentOf(last_vacuum),
+      last_analyze: momentOf(last_analyze),
       growth: null,
     })),
     index_count: counts!.indexes,
     indexes: indexes.map(({ total: _, ...index }) => index),
     indexes_bytes: isEstimate ? counts!.indexes_bytes : (indexes[0]?.total ?? 0),
   };
+}
+
+function momentOf(text: string | null): string | null {
+  return text === null ? null : new Date(text).toISOString();
 }

@@ -1,6 +1,6 @@
 /** Figures of the whole server, and of the database that we are in. */
 import type { PostgresStats } from "../../contract/stats-postgres.ts";
-import { type Asking, ask } from "./statistics-ask.ts";
+import { type Asking, askTogether } from "./statistics-ask.ts";
 
 /** Sizes of a server with very many databases take their time: of more only our own is measured. */
 const MAX_DATABASES = 500;
@@ -31,10 +31,10 @@ const WRAPAROUND = `SELECT age(datfrozenxid) AS xid_age, age(datfrozenxid) / 214
     (SELECT max(mxid_age(datminmxid)) FROM pg_database) AS mxid_age
   FROM pg_database ORDER BY 1 DESC, 3 LIMIT 1`;
 
-/** On a standby, those that follow it. */
+/** On a standby, those that follow it. A base backup is none. */
 const REPLICAS = `SELECT coalesce(application_name, '') AS name, state,
     greatest(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END, replay_lsn), 0)::int8 AS lag_bytes
-  FROM pg_stat_replication ORDER BY 1, pid`;
+  FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup' ORDER BY 1, pid`;
 
 interface DatabaseRow {
   database: string;
@@ -63,16 +63,31 @@ type ServerStats = Pick<
   | "replicas"
 >;
 
+type Rows = {
+  of: DatabaseRow;
+  databases: ServerStats["databases"][number];
+  connections: ServerStats["connections"];
+  wraparound: ServerStats["wraparound"];
+  replicas: { name: string; state: string | null; lag_bytes: number | null };
+};
+
+const TEXTS = {
+  of: DATABASE,
+  databases: DATABASES,
+  connections: CONNECTIONS,
+  wraparound: WRAPAROUND,
+  replicas: REPLICAS,
+};
+
 export async function serverStats(asking: Asking): Promise<ServerStats> {
-  const [row] = await ask<DatabaseRow>(asking, DATABASE);
+  const {
+    of: [row],
+    databases,
+    connections: [connections],
+    wraparound: [wraparound],
+    replicas,
+  } = await askTogether<Rows>(asking, TEXTS);
   const { database, version, size_bytes, cache_hit_ratio, index_hit_ratio, seesAll, ...transactions } = row!;
-  const databases = await ask<ServerStats["databases"][number]>(asking, DATABASES);
-  const [connections] = await ask<ServerStats["connections"]>(asking, CONNECTIONS);
-  const [wraparound] = await ask<ServerStats["wraparound"]>(asking, WRAPAROUND);
-  const replicas = await ask<{ name: string; state: string | null; lag_bytes: number | null }>(
-    asking,
-    REPLICAS,
-  );
   if (!seesAll) denied(asking, replicas.length > 0);
   return {
     database,

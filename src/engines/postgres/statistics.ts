@@ -5,7 +5,7 @@ import { serverStats } from "./statistics-server.ts";
 import { slowStatements } from "./statistics-statements.ts";
 
 /**
- * A dozen queries of the catalogue and the server's statistics, one after another on one connection. Nothing of a table is read, and nothing waits
+ * A few queries of the catalogue and the server's statistics, one after another on one connection. Nothing of a table is read, and nothing waits
  * for the lock of another session. The queries themselves are in the figures: one session, a few transactions.
  */
 export function postgresStatistics(connection: PostgresConnection): Statistics<StatsOf["postgres"]> {

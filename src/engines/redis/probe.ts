@@ -11,27 +11,34 @@ const LIFE_S = 60;
 /** For taking it away then, ms. */
 const LEAVE_MS = 250;
 
-/** Asks for the version, then times one PING on the connection that is open by then. */
+/** Asks for the version, then times one PING on the connection that is open by then. Who may do neither is connected all the same. */
 export function redisProbe(connection: RedisConnection): Probe {
   return {
     selfTest: (call) => writeTest(call, connection),
     async probe(call) {
       const version = await readVersion();
       const startedAt = performance.now();
-      await connection.run(call, ["PING"]);
+      // a user that may only read has no PING: to say so the server answered
+      await allowed(connection.run(call, ["PING"]));
       return { version, latency_ms: Math.round((performance.now() - startedAt) * 100) / 100 };
 
       async function readVersion(): Promise<string> {
-        try {
-          return (await readInfo(call, connection, "server"))["redis_version"] ?? "unknown";
-        } catch (error) {
-          // a monitoring user often has PING and no INFO: the server answers, only its version stays unknown
-          if (error instanceof RedisRefusal && error.reply === "NOPERM") return "unknown";
-          throw error;
-        }
+        // a monitoring user often has PING and no INFO
+        const info = await allowed(readInfo(call, connection, "server"));
+        return info?.["redis_version"] ?? "unknown";
       }
     },
   };
+}
+
+/** Undefined: this user may not ask that. */
+async function allowed<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof RedisRefusal && error.reply === "NOPERM") return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -25,6 +25,6 @@ export function redisShell(target: Target, program = "redis-cli"): ShellCommand 
       ...(username === "" ? [] : ["--user", username]),
       ...secured,
     ],
-    env: password === "" ? {} : { REDISCLI_AUTH: password },
+    env: { REDISCLI_AUTH: password === "" ? undefined : password },
   };
 }

@@ -38,6 +38,10 @@ export function sqliteConnection(path: string, foreign = false): SqliteConnectio
     opened ??= foreign ? openForeign(place) : openOwn(place);
     return opened;
   };
+  const close = () => {
+    opened?.close();
+    opened = undefined;
+  };
   return {
     ...place,
     database,
@@ -48,11 +52,13 @@ export function sqliteConnection(path: string, foreign = false): SqliteConnectio
         throw sqliteError(error, path);
       }
     },
-    write: (call, work) => withLock(call, path, () => database().transaction(work).immediate(database())),
-    async close() {
-      opened?.close();
-      opened = undefined;
-    },
+    write: (call, work) =>
+      withLock(call, path, () => {
+        // there may be room by now, or the right to write
+        if (opened?.readonly) close();
+        return database().transaction(work).immediate(database());
+      }),
+    close: async () => close(),
   };
 }
 

@@ -19,7 +19,8 @@ export const sqlite: Engine<SqliteConnection> = {
     checks: async () => (await import("./checks/index.ts")).sqliteChecks,
     maintenance: async (connection, origin, thresholds) =>
       (await import("./maintenance.ts")).sqliteMaintenance(connection, origin, thresholds),
-    query: async (connection) => (await import("./query.ts")).sqliteQuery(connection),
+    query: async (connection, { limits }) =>
+      (await import("./query.ts")).sqliteQuery(connection, limits.queryMs),
     shell: async (target, program) => (await import("./shell.ts")).sqliteShell(target, program),
   },
 };

@@ -1,3 +1,5 @@
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { type ErrorCode, OpsError } from "../../errors.ts";
 
 /** Result codes of SQLite (https://sqlite.org/rescode.html) that mean something else than "failed". */
@@ -22,9 +24,14 @@ const CODES: readonly (readonly [prefix: string, code: ErrorCode, what: string, 
   ],
 ];
 
+/** What SQLite says, too, where a disk is full: of the files beside one in WAL mode, and of a copy that was opened for reading then. */
+const OF_FULL_DISK = /^SQLITE_(IOERR|CANTOPEN|READONLY)/;
+/** With less than this the shared memory of a file in WAL mode (32 KiB) and a log do not fit. */
+const LEAST_FREE_BYTES = 64 * 1024;
+
 /** An error that is about the file, not about what was asked of it; undefined: it is not one. The message names no value. */
 export function fileError(error: unknown, path: string): OpsError | undefined {
-  const code = codeOf(error);
+  const code = lacksRoom(error, path) ? "SQLITE_FULL" : codeOf(error);
   const known = CODES.find(([prefix]) => code.startsWith(prefix));
   if (!known) return undefined;
   return new OpsError({
@@ -60,6 +67,22 @@ export function isBusy(error: unknown): boolean {
 /** The file cannot be opened for writing, or not as the other files beside it would need. */
 export function isUnwritable(error: unknown): boolean {
   return /^SQLITE_(CANTOPEN|READONLY)/.test(codeOf(error));
+}
+
+/** Whether it failed because the file's disk is full: SQLite's own word, or another one while there is no space. */
+export function lacksRoom(error: unknown, path: string): boolean {
+  const code = codeOf(error);
+  return code.startsWith("SQLITE_FULL") || (OF_FULL_DISK.test(code) && isFull(dirname(path)));
+}
+
+function isFull(folder: string): boolean {
+  try {
+    const { blocks, bavail, bsize } = statfsSync(folder);
+    // a file system that has no blocks counts none
+    return blocks > 0 && bavail * bsize < LEAST_FREE_BYTES;
+  } catch {
+    return false;
+  }
 }
 
 function codeOf(error: unknown): string {

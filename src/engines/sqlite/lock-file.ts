@@ -29,9 +29,7 @@ export async function acquireLock(path: string, who: string): Promise<RunLock> {
     // nothing is ever written to it: no journal file beside it
     database.pragma("journal_mode = MEMORY");
     database.exec("BEGIN IMMEDIATE");
-    // what is written here is read by others when they wonder; only the holder writes it
-    const holder: Holder = { pid: process.pid, who, since: new Date().toISOString() };
-    writeFileSync(holderPath(path), `${JSON.stringify(holder)}\n`, { mode: 0o600 });
+    noteHolder(path, { pid: process.pid, who, since: new Date().toISOString() });
   } catch (error) {
     database?.close();
     throw isBusy(error) ? lockedError(path) : unusable(path, error);
@@ -48,6 +46,15 @@ export async function acquireLock(path: string, who: string): Promise<RunLock> {
 }
 
 const holderPath = (path: string) => `${path}.holder`;
+
+/** What is written here is read by others when they wonder; only the holder writes it. A full disk must not keep away who cleans it up. */
+function noteHolder(path: string, holder: Holder): void {
+  try {
+    writeFileSync(holderPath(path), `${JSON.stringify(holder)}\n`, { mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+  }
+}
 
 /** Readable by its owner only. */
 function create(path: string): void {

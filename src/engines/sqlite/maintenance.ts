@@ -10,6 +10,7 @@ import type { QueryResult } from "../../query/port.ts";
 import type { Origin } from "../engine.ts";
 import type { SqliteConnection } from "./connect.ts";
 import { fileFacts, freePercent, sizeOf, wantsAnalyze } from "./file-facts.ts";
+import { fitsRecords, type IndexCounts, indexCounts, rebuildIndex } from "./full-text-index.ts";
 import { runInProcess } from "./query-run.ts";
 
 const CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)";
@@ -26,20 +27,38 @@ export function sqliteMaintenance(
   return {
     async plan(_call, { all }) {
       if (!existsSync(path)) return [];
-      const { facts, analyze } = connection.read((database) => ({
+      const { facts, analyze, index } = connection.read((database) => ({
         facts: fileFacts(database),
         analyze: wantsAnalyze(database),
+        index: indexCounts(database),
       }));
       const isLarge = facts.pages * facts.pageSize >= thresholds.large;
       const logBytes = sizeOf(`${path}-wal`);
       const percent = freePercent(facts);
       const tasks: MaintenanceTask[] = [];
+      // what recall finds comes before what is only small or quick
+      if (index && !fitsRecords(index)) tasks.push(reindexTask(connection, index));
       if (logBytes > thresholds.sqlite_wal || (all && logBytes > 0))
         tasks.push(checkpointTask(path, logBytes));
       if (all || (isLarge && percent >= thresholds.sqlite_free)) tasks.push(vacuumTask(path, facts));
       if (analyze.length > 0 && (all || isLarge)) tasks.push(optimizeTask(path, analyze.length));
       return tasks;
     },
+  };
+}
+
+function reindexTask(connection: SqliteConnection, counts: IndexCounts): MaintenanceTask {
+  const { visible, missing, surplus, documents } = counts;
+  return {
+    kind: "reindex",
+    subject: `${connection.path}, memori_index`,
+    why: `${missing} of ${visible} records have no entry, ${surplus} entries no record; ranking counts ${documents} records`,
+    statement: "DROP and CREATE VIRTUAL TABLE memori_index, then INSERT the words of every record",
+    work_bytes: null,
+    run: async (call) => ({
+      freed_bytes: null,
+      note: `${await rebuildIndex(call, connection)} records indexed`,
+    }),
   };
 }
 

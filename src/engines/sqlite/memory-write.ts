@@ -25,6 +25,10 @@ function prepareStatements(database: Database.Database) {
       `INSERT INTO memori_metadata (id, namespace, key, folded_key, content, details, title_length, body_length)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
+    setDerived: database.prepare(
+      `UPDATE memori_metadata SET folded_key = @foldedKey, title_length = @titleLength, body_length = @bodyLength
+       WHERE row_id = @row AND (folded_key, title_length, body_length) IS NOT (@foldedKey, @titleLength, @bodyLength)`,
+    ),
     setDeleted: database.prepare("UPDATE memori_metadata SET deleted_at = ? WHERE row_id = ?"),
     insertEvent: database.prepare("INSERT INTO memori_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
     lastOrder: database.prepare<[number], { last: number }>(
@@ -83,6 +87,18 @@ export class SqliteWriter {
     this.#flushSightings();
     this.#flushStatistics();
     return outcomes;
+  }
+
+  /** Indexes a visible record that has no entry, inside the caller's transaction; its words and sums are written by `endIndexing`. */
+  index(row: number, prepared: Prepared): void {
+    const { foldedKey, titleLength, bodyLength } = prepared;
+    this.#statements.setDerived.run({ row, foldedKey, titleLength, bodyLength });
+    this.#index(row, prepared);
+  }
+
+  endIndexing(): void {
+    this.#flushStatistics();
+    this.#reset();
   }
 
   /** A transaction that was rolled back and tried again starts from nothing. */

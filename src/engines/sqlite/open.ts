@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import Database from "better-sqlite3";
 import { OpsError, usageError } from "../../errors.ts";
 import { makeFolders } from "../../folders.ts";
-import { isBusy, isUnwritable, sqliteError } from "./errors.ts";
+import { isBusy, isUnwritable, lacksRoom, sqliteError } from "./errors.ts";
 
 /** A file for nobody but this process: the overlay of queued writes. */
 export const IN_MEMORY = ":memory:";
@@ -72,7 +72,8 @@ function openedSafely(place: FilePlace, prepare: (database: Database.Database) =
       prepare(database);
     });
   } catch (error) {
-    const isReadable = error instanceof OpsError && isUnwritable(error.cause);
+    const isReadable =
+      error instanceof OpsError && (isUnwritable(error.cause) || lacksRoom(error.cause, place.path));
     const readable = isReadable ? openUnchanging(place.path) : undefined;
     if (readable) return readable;
     throw error;
@@ -90,10 +91,12 @@ const LOG_FLAGS = [18, 19];
  */
 function openUnchanging(path: string): Database.Database | undefined {
   const sizeOf = (name: string) => statSync(name, { throwIfNoEntry: false })?.size ?? 0;
-  if (sizeOf(`${path}-wal`) + sizeOf(`${path}-journal`) > 0) return undefined;
+  const isWrittenTo = () => sizeOf(`${path}-wal`) + sizeOf(`${path}-journal`) > 0;
+  if (isWrittenTo()) return undefined;
   if (sizeOf(path) === 0 || sizeOf(path) > MAX_UNCHANGING_BYTES) return undefined;
   try {
     const content = readFileSync(path);
+    if (isWrittenTo()) return undefined;
     for (const at of LOG_FLAGS) content[at] = 1;
     const database = new Database(content, { readonly: true });
     database.pragma("schema_version");

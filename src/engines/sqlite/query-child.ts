@@ -8,7 +8,10 @@ import type { QueryResult } from "../../query/port.ts";
 import { openForeign } from "./open.ts";
 import { refusal, runStatement, type StatementRequest } from "./query-statement.ts";
 
-/** What it prints, as JSON. */
+/** The file is open: from here on the statement takes its time. */
+const OPEN = "open";
+
+/** What it prints, as JSON, after an empty line that says that the file is open. */
 export type Answer = { value: QueryResult } | { error: Pick<OpsError, "code" | "message" | "hint"> };
 
 if (isMainThread) {
@@ -25,7 +28,10 @@ if (isMainThread) {
 
 function start(request: StatementRequest): void {
   const worker = new Worker(process.argv[1]!, { workerData: request });
-  worker.on("message", (answer: Answer) => print(answer));
+  worker.on("message", (answer: Answer | typeof OPEN) => {
+    if (answer === OPEN) process.stdout.write("\n");
+    else print(answer);
+  });
   worker.on("error", (error) => {
     const { code, message } = toOpsError(error);
     print({ error: { code, message, hint: undefined } });
@@ -40,6 +46,7 @@ function print(answer: Answer): void {
 function answerTo(request: StatementRequest): Answer {
   try {
     const database = openForeign({ path: request.path, foreign: true });
+    parentPort!.postMessage(OPEN);
     try {
       return { value: runStatement(database, request) };
     } finally {

@@ -13,32 +13,50 @@ const LOCK_WAIT_MS = 2_000;
 /** A larger answer is not taken into memory. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 
+/** Longer than any timer of Node. */
+const NO_LIMIT_MS = 2 ** 31 - 1;
+
 /**
  * Runs one statement in a process of its own, which ends with the call: SQLite keeps all of a statement or nothing.
- * @throws OpsError `usage` for what may not run; `failed` with SQLite's message; `unknown_outcome` for a write that was not over at the
- *   deadline
+ * @param limitMs how long the statement may take, once the file is open; undefined: until the call's deadline
+ * @throws OpsError `usage` for what may not run; `failed` with SQLite's message, or at the limit; `unknown_outcome` for a write that was not
+ *   over at the deadline
  */
 export async function runInProcess(
   call: Call,
   path: string,
   text: string,
   options: QueryOptions,
+  limitMs = NO_LIMIT_MS,
 ): Promise<QueryResult> {
   // some of the time is left to say that the file is locked
-  const waitMs = Math.min(LOCK_WAIT_MS, call.remainingMs() / 2);
+  const waitMs = Math.min(LOCK_WAIT_MS, call.remainingMs() / 2, limitMs / 2);
   const tool = startTool(call, process.execPath, [childFile()], { engine: "sqlite", stdin: "pipe" });
   tool.stdin.write(`${JSON.stringify({ path, text, options, waitMs } satisfies StatementRequest)}\n`);
-  const answer = JSON.parse(await read(call, tool, path, options.write)) as Answer;
+  const answer = JSON.parse(await read(call, tool, path, options.write, limitMs)) as Answer;
   if ("error" in answer) throw new OpsError({ ...answer.error, engine: "sqlite" });
   return answer.value;
 }
 
-/** What it prints, once it has ended. */
-async function read(call: Call, tool: RunningTool, path: string, mayWrite: boolean): Promise<string> {
+/** What it prints, once it has ended. It prints an empty line when the file is open: from there its time counts. */
+async function read(
+  call: Call,
+  tool: RunningTool,
+  path: string,
+  mayWrite: boolean,
+  limitMs: number,
+): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let isOver = false;
+  const end = () => {
+    isOver = true;
+    tool.kill();
+  };
   try {
     for await (const chunk of tool.stdout as AsyncIterable<Buffer>) {
+      timer ??= setTimeout(end, limitMs);
       chunks.push(chunk);
       size += chunk.length;
       if (size > MAX_ANSWER_BYTES) throw tooLarge();
@@ -47,10 +65,13 @@ async function read(call: Call, tool: RunningTool, path: string, mayWrite: boole
     tool.kill();
     if (error instanceof OpsError) throw error;
     // a program that was ended closes its output early; `done` says why
+  } finally {
+    clearTimeout(timer);
   }
   try {
     await tool.done;
   } catch (error) {
+    if (isOver && !call.signal.aborted) throw tooLong(path, limitMs);
     throw mayWrite && call.signal.aborted ? unknownOutcome(path, call) : error;
   }
   return Buffer.concat(chunks).toString("utf8");
@@ -68,6 +89,15 @@ function tooLarge(): OpsError {
     engine: "sqlite",
     message: `the answer is larger than ${MAX_ANSWER_BYTES / 1024 / 1024} MiB`,
     hint: "ask for fewer columns, or lower --limit",
+  });
+}
+
+function tooLong(path: string, limitMs: number): OpsError {
+  return new OpsError({
+    code: "failed",
+    engine: "sqlite",
+    message: `the statement on ${path} took longer than ${limitMs / 1000} s`,
+    hint: "raise OPSCTL_QUERY_TIMEOUT, for example OPSCTL_QUERY_TIMEOUT=5m",
   });
 }
 

@@ -4,6 +4,7 @@ import { OpsError, usageError } from "../../errors.ts";
 import type { QueryOptions, QueryResult } from "../../query/port.ts";
 import { fileError, messageOf } from "./errors.ts";
 import { firstWords } from "./split.ts";
+import { significantTokens } from "./tokens.ts";
 
 export interface StatementRequest {
   path: string;
@@ -15,6 +16,11 @@ export interface StatementRequest {
 
 /** On a connection that ends with its statement these do nothing, or leave a file behind. */
 const POINTLESS = ["ATTACH", "DETACH", "BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"];
+/**
+ * SQLite does not call these read-only, and they are: what explains another statement does not run it, and a pragma without a value that
+ * asks only. (Some pragmas work while they are compiled, so they are not explained.)
+ */
+const READING = /^(?:EXPLAIN (?!(?:QUERY PLAN )?PRAGMA )|PRAGMA (?:\w+ \. )?JOURNAL_MODE$)/;
 
 /** @throws OpsError `usage` for what may not run; the driver's error for what fails */
 export function runStatement(
@@ -32,14 +38,22 @@ export function runStatement(
     );
   }
   const statement = prepared(database, options.explain ? `EXPLAIN QUERY PLAN ${text}` : text);
-  if (!options.explain && !options.write && !statement.readonly) {
+  const isReading = statement.readonly || READING.test(spaced(text));
+  if (!options.explain && !options.write && !isReading) {
     throw usageError("this statement changes something, or may", "repeat it with --write if that is meant");
   }
   if (options.explain) return planOf(statement);
   const result = statement.reader ? readRows(statement, options) : changeOnly(statement);
-  if (statement.readonly) return result;
+  if (isReading) return result;
   const changed = database.prepare<[], number>("SELECT changes()").pluck().get()!;
   return { ...result, changed };
+}
+
+/** Its tokens in upper case with one space between them; the end of the statement is none. */
+function spaced(text: string): string {
+  return [...significantTokens(text)]
+    .flatMap(({ kind, start, end }) => (kind === "semicolon" ? [] : [text.slice(start, end).toUpperCase()]))
+    .join(" ");
 }
 
 function prepared(database: Database.Database, text: string): Database.Statement<unknown[]> {

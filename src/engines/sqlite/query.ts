@@ -4,8 +4,11 @@ import type { QueryTarget } from "../../query/port.ts";
 import type { SqliteConnection } from "./connect.ts";
 import { runInProcess } from "./query-run.ts";
 
-/** Statements on the file, each on a connection of its own that is read-only unless it may write. Makes no file. */
-export function sqliteQuery(connection: SqliteConnection): QueryTarget {
+/**
+ * Statements on the file, each on a connection of its own that is read-only unless it may write. Makes no file.
+ * @param queryMs how long one that only reads may take; what may write is ended by the call's deadline alone: what was cut off is lost work
+ */
+export function sqliteQuery(connection: SqliteConnection, queryMs: number): QueryTarget {
   return {
     async query(call, text, options) {
       if (!existsSync(connection.path)) {
@@ -16,7 +19,8 @@ export function sqliteQuery(connection: SqliteConnection): QueryTarget {
           hint: "opsctl init sqlite makes it",
         });
       }
-      return runInProcess(call, connection.path, text, options);
+      const mayWrite = options.write && !options.explain;
+      return runInProcess(call, connection.path, text, options, mayWrite ? undefined : queryMs);
     },
   };
 }

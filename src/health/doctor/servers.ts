@@ -31,6 +31,8 @@ export async function localServers({
         named.length > 1 ? await socketsAt(root, addressOf(target)?.port ?? 0) : new Set<string>();
       const listening: HostProcess[] = [];
       for (const one of named) if (await holds(root, one, sockets)) listening.push(one);
+      // nobody listens there: those that run are the servers of others
+      if (named.length > 1 && sockets.size === 0) return [];
       return (listening.length > 0 ? listening : named).map((one) => ({ ...one, engine }));
     }),
   );

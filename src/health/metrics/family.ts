@@ -30,7 +30,9 @@ export interface ArchiveFigures {
   newest: { created_at_ms: number | null; size_bytes: number } | null;
   /** When the newest good archive that holds an engine was begun, epoch ms; null: none does. For each configured engine. */
   engines: readonly { engine: EngineName; at_ms: number | null }[];
-  /** Of the newest drill that passed, epoch ms. */
+  /** When the oldest complete and verified one was begun, epoch ms; null: there is none. */
+  oldest_at_ms: number | null;
+  /** Of the newest drill that passed, epoch ms; null: none did. */
   drilled_at_ms: number | null;
 }
 

@@ -12,6 +12,9 @@ const tables = (
     bounded(stats.tables, (table) => ({ schema: table.schema, table: table.name }), read),
   );
 
+/** A base backup is a walsender for minutes or hours and never streams: it is no replica. */
+const replicasOf = ({ replicas }: PostgresStats) => replicas.filter(({ state }) => state !== "backup");
+
 /** One PostgreSQL database, and its server. */
 export const POSTGRES_FAMILIES: readonly Family[] = [
   gauge("opsctl_postgres_size_bytes", "Size of the configured database.", (stats) => stats.size_bytes),
@@ -34,6 +37,11 @@ export const POSTGRES_FAMILIES: readonly Family[] = [
     "opsctl_postgres_table_size_bytes",
     "Size of tables, with indexes and TOAST.",
     (table) => table.size_bytes,
+  ),
+  tables(
+    "opsctl_postgres_table_data_size_bytes",
+    "Size of tables without their indexes.",
+    (table) => table.size_bytes - table.index_bytes,
   ),
   tables(
     "opsctl_postgres_table_rows",
@@ -107,15 +115,15 @@ export const POSTGRES_FAMILIES: readonly Family[] = [
     "Age of the oldest multixact of the worst database.",
     ({ wraparound }) => wraparound.mxid_age,
   ),
-  gauge("opsctl_postgres_replicas", "Connected replicas.", ({ replicas }) => replicas.length),
+  gauge("opsctl_postgres_replicas", "Connected replicas.", (stats) => replicasOf(stats).length),
   define(
     "gauge",
     "opsctl_postgres_replica_lag_bytes",
     "Write-ahead log that a replica has not replayed; of several that have one name the most.",
     ["replica"],
-    ({ replicas }) =>
+    (stats) =>
       bounded(
-        replicas,
+        replicasOf(stats),
         ({ name }) => ({ replica: name }),
         ({ lag_bytes }) => lag_bytes,
         Math.max,
@@ -124,6 +132,6 @@ export const POSTGRES_FAMILIES: readonly Family[] = [
   gauge(
     "opsctl_postgres_replicas_not_streaming",
     "Connected replicas that do not stream: they catch up, or stand still.",
-    ({ replicas }) => replicas.filter(({ state }) => state !== "streaming").length,
+    (stats) => replicasOf(stats).filter(({ state }) => state !== "streaming").length,
   ),
 ];

@@ -4,6 +4,18 @@ const { define, gauge, counter } = familiesOf(({ figures }) => figures.redis);
 
 /** One Redis server. */
 export const REDIS_FAMILIES: readonly Family[] = [
+  define(
+    "gauge",
+    "opsctl_redis_info",
+    "Version, role and eviction policy of the server.",
+    ["version", "role", "policy"],
+    ({ version, role, memory }) =>
+      points(
+        [{ version, role, policy: memory.policy ?? "unknown" }],
+        (known) => known,
+        () => 1,
+      ),
+  ),
   gauge("opsctl_redis_uptime_seconds", "Time since the server started.", (stats) => stats.uptime_seconds),
   gauge("opsctl_redis_memory_used_bytes", "Memory in use.", ({ memory }) => memory.used_bytes),
   gauge("opsctl_redis_memory_peak_bytes", "The most that was in use.", ({ memory }) => memory.peak_bytes),

@@ -3,6 +3,9 @@ import { type Rule, type RuleGroup, share } from "./rule.ts";
 /** How far a replica may be behind, in times of the threshold `large`: one segment of the write-ahead log is nothing. */
 const LAG = 16;
 
+/** A cache fills by reading: of a database with fewer transactions in an hour the share of hits says nothing. */
+const TRANSACTIONS = 10_000;
+
 const POSTGRES: readonly Rule[] = [
   {
     alert: "OpsctlPostgresConnections",
@@ -57,7 +60,7 @@ const POSTGRES: readonly Rule[] = [
   {
     alert: "OpsctlPostgresCacheHit",
     expr: ({ cache_hit, large }) =>
-      `opsctl_postgres_cache_hit_ratio < ${share(cache_hit)} and opsctl_postgres_size_bytes >= ${large}`,
+      `opsctl_postgres_cache_hit_ratio < ${share(cache_hit)} and opsctl_postgres_size_bytes >= ${large} and ignoring (outcome) increase(opsctl_postgres_transactions_total{outcome="committed"}[1h]) >= ${TRANSACTIONS}`,
     for: "1h",
     severity: "info",
     summary:
@@ -68,7 +71,7 @@ const POSTGRES: readonly Rule[] = [
   {
     alert: "OpsctlPostgresDeadRows",
     expr: ({ dead_rows, large }) =>
-      `opsctl_postgres_table_dead_rows{schema!=""} / (opsctl_postgres_table_rows + opsctl_postgres_table_dead_rows) >= ${share(dead_rows)} and opsctl_postgres_table_size_bytes >= ${large}`,
+      `opsctl_postgres_table_dead_rows{schema!=""} / (opsctl_postgres_table_rows + opsctl_postgres_table_dead_rows) >= ${share(dead_rows)} and opsctl_postgres_table_data_size_bytes >= ${large}`,
     for: "1h",
     severity: "warning",
     summary:
@@ -83,7 +86,7 @@ const POSTGRES: readonly Rule[] = [
     severity: "warning",
     summary: "{{ $value }} replicas of PostgreSQL on {{ $labels.instance }} do not stream",
     description:
-      "They fall behind, and the write-ahead log they need fills the disk. Run: opsctl stats postgres",
+      "They fall behind, and the write-ahead log they need fills the disk. Backups (state backup) are not counted. Run: opsctl stats postgres",
   },
   {
     alert: "OpsctlPostgresReplicaLag",
@@ -142,7 +145,7 @@ const NEO4J: readonly Rule[] = [
   },
 ];
 
-/** Below this many lookups the share of hits says nothing. */
+/** Below this many lookups in an hour the share of hits says nothing. */
 const LOOKUPS = 10_000;
 /** Holes in the memory that are worth a look, in times of the threshold `large`: a small server is all overhead. */
 const HOLES = 10;
@@ -150,12 +153,14 @@ const HOLES = 10;
 const REDIS: readonly Rule[] = [
   {
     alert: "OpsctlRedisMemory",
-    expr: ({ redis_memory }) => `opsctl_redis_memory_used_ratio >= ${share(redis_memory)}`,
+    // a cache that drops what was not used for long is full all its life: OpsctlRedisEvictions says that it works
+    expr: ({ redis_memory }) =>
+      `opsctl_redis_memory_used_ratio >= ${share(redis_memory)} unless ignoring (version, role, policy) opsctl_redis_info{policy=~"allkeys-.*"}`,
     for: "10m",
     severity: "warning",
     summary: "Redis on {{ $labels.instance }} uses {{ $value | humanizePercentage }} of its maxmemory",
     description:
-      "At the limit it evicts keys or refuses writes, as its policy says. Run: opsctl doctor; namespaces: opsctl stats redis",
+      "At the limit it refuses writes, or evicts keys that have a time to live. Run: opsctl doctor; namespaces: opsctl stats redis",
   },
   {
     alert: "OpsctlRedisEvictions",
@@ -213,11 +218,11 @@ const REDIS: readonly Rule[] = [
   {
     alert: "OpsctlRedisHitRate",
     expr: ({ redis_hit_rate }) =>
-      `opsctl_redis_keyspace_hits_total / (opsctl_redis_keyspace_hits_total + opsctl_redis_keyspace_misses_total) < ${share(redis_hit_rate)} and opsctl_redis_keyspace_hits_total + opsctl_redis_keyspace_misses_total >= ${LOOKUPS}`,
+      `increase(opsctl_redis_keyspace_hits_total[1h]) / (increase(opsctl_redis_keyspace_hits_total[1h]) + increase(opsctl_redis_keyspace_misses_total[1h])) < ${share(redis_hit_rate)} and increase(opsctl_redis_keyspace_hits_total[1h]) + increase(opsctl_redis_keyspace_misses_total[1h]) >= ${LOOKUPS}`,
     for: "1h",
     severity: "info",
     summary:
-      "only {{ $value | humanizePercentage }} of the lookups of Redis on {{ $labels.instance }} find their key",
+      "only {{ $value | humanizePercentage }} of the lookups of Redis on {{ $labels.instance }} found their key in the last hour",
     description:
       "Keys expire or are evicted before they are used. Run: opsctl doctor; namespaces: opsctl stats redis",
   },

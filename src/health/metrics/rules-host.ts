@@ -98,7 +98,9 @@ const BACKUPS: readonly Rule[] = [
   },
   {
     alert: "OpsctlBackupNotDrilled",
-    expr: ({ drill_age }) => `time() - opsctl_backup_last_drill_timestamp_seconds > ${drill_age * 86_400}`,
+    // where there was none the oldest archive has waited for it; without an archive OpsctlBackupMissing says what to do
+    expr: ({ drill_age }) =>
+      `time() - (opsctl_backup_last_drill_timestamp_seconds or opsctl_backup_oldest_success_timestamp_seconds) > ${drill_age * 86_400}`,
     for: "1h",
     severity: "warning",
     summary: "no archive of {{ $labels.instance }} was restored for a test in time",

@@ -7,7 +7,7 @@ const engines = familiesOf(({ health }) =>
 const archives = familiesOf((snapshot) => snapshot.archives);
 const memory = familiesOf((snapshot) => snapshot.memory);
 const queue = familiesOf((snapshot) => snapshot.queue);
-const operations = familiesOf((snapshot) => snapshot.operations.commands);
+const operations = familiesOf((snapshot) => snapshot.operations);
 
 const engineOf = ({ engine }: { engine: string }) => ({ engine });
 const commandOf = ({ command }: { command: string }) => ({ command });
@@ -102,9 +102,14 @@ export const STACK_FAMILIES: readonly Family[] = [
     ({ engines: held }) => points(held, engineOf, ({ at_ms }) => seconds(at_ms) ?? 0),
   ),
   archives.gauge(
+    "opsctl_backup_oldest_success_timestamp_seconds",
+    "Unix time at which the oldest complete and verified archive was begun; absent: there is none.",
+    ({ oldest_at_ms }) => seconds(oldest_at_ms),
+  ),
+  archives.gauge(
     "opsctl_backup_last_drill_timestamp_seconds",
-    "Unix time of the last drill that restored a whole archive; 0: there was none.",
-    ({ drilled_at_ms }) => seconds(drilled_at_ms) ?? 0,
+    "Unix time of the last drill that restored a whole archive; absent: there was none.",
+    ({ drilled_at_ms }) => seconds(drilled_at_ms),
   ),
   queue.gauge("opsctl_queue_waiting", "Writes that wait for a server.", ({ waiting }) => waiting),
   queue.gauge("opsctl_queue_rejected", "Writes that a server refused.", ({ rejected }) => rejected),
@@ -130,21 +135,30 @@ export const STACK_FAMILIES: readonly Family[] = [
     [],
     ({ agents }) => [{ labels: {}, value: agents }],
   ),
-  operations.define(
-    "counter",
-    "opsctl_operations_total",
-    "Runs of opsctl on this host by command, as its log has them; opsctl cleanup shortens the log.",
-    ["command"],
-    (rows) => points(rows, commandOf, ({ count }) => count),
+  operations.gauge(
+    "opsctl_operations_since_timestamp_seconds",
+    "Unix time of the oldest run in the log of operations, which loses its oldest part when it is rotated or cleaned.",
+    ({ since }) => seconds(since),
   ),
-  operations.define("counter", "opsctl_operation_errors_total", "Those that failed.", ["command"], (rows) =>
-    points(rows, commandOf, ({ errors }) => errors),
+  operations.define(
+    "gauge",
+    "opsctl_operations",
+    "Runs of opsctl on this host by command, since opsctl_operations_since_timestamp_seconds.",
+    ["command"],
+    ({ commands }) => points(commands, commandOf, ({ count }) => count),
+  ),
+  operations.define(
+    "gauge",
+    "opsctl_operation_errors",
+    "Those that failed, since opsctl_operations_since_timestamp_seconds.",
+    ["command"],
+    ({ commands }) => points(commands, commandOf, ({ errors }) => errors),
   ),
   operations.define(
     "gauge",
     "opsctl_operation_duration_mean_seconds",
-    "How long they took on average.",
+    "How long they took on average, since opsctl_operations_since_timestamp_seconds.",
     ["command"],
-    (rows) => points(rows, commandOf, ({ mean_ms }) => mean_ms / 1000),
+    ({ commands }) => points(commands, commandOf, ({ mean_ms }) => mean_ms / 1000),
   ),
 ];

@@ -193,6 +193,7 @@ describe("probing", () => {
       ],
       host: { root, paths: ["/data"], sampleMs: 1, statfs },
       budgetMs: 200,
+      configured: ["neo4j", "redis", "postgres", "sqlite"],
       thresholds: DEFAULT_THRESHOLDS,
       deep: false,
       httpUrl: undefined,

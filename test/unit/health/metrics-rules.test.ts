@@ -72,8 +72,12 @@ const CASES: Readonly<Record<string, Case>> = {
     minutes: 240,
   },
   OpsctlBackupNotDrilled: {
-    fires: [["opsctl_backup_last_drill_timestamp_seconds", 0]],
-    quiet: [["opsctl_backup_last_drill_timestamp_seconds", 30 * 60]],
+    fires: [["opsctl_backup_oldest_success_timestamp_seconds", 0]],
+    // an old archive that was drilled since
+    quiet: [
+      ["opsctl_backup_oldest_success_timestamp_seconds", 0],
+      ["opsctl_backup_last_drill_timestamp_seconds", 30 * 60],
+    ],
     minutes: 24 * 60 + 70,
   },
   OpsctlDiskFilling: { fires: [[disk, 0.85]], quiet: [[disk, 0.849]] },
@@ -122,25 +126,31 @@ const CASES: Readonly<Record<string, Case>> = {
     fires: [
       ["opsctl_postgres_cache_hit_ratio", 0.94],
       ["opsctl_postgres_size_bytes", 10_485_760],
+      ['opsctl_postgres_transactions_total{outcome="committed"}', 0, 200],
     ],
+    // just loaded, read once
     quiet: [
       ["opsctl_postgres_cache_hit_ratio", 0.1],
-      ["opsctl_postgres_size_bytes", 10_000_000],
+      ["opsctl_postgres_size_bytes", 10_485_760],
+      ['opsctl_postgres_transactions_total{outcome="committed"}', 50_000, 20],
     ],
+    minutes: 180,
   },
   OpsctlPostgresDeadRows: {
     fires: [
       [`opsctl_postgres_table_dead_rows{${table}}`, 20],
       [`opsctl_postgres_table_rows{${table}}`, 80],
-      [`opsctl_postgres_table_size_bytes{${table}}`, 20_000_000],
+      [`opsctl_postgres_table_data_size_bytes{${table}}`, 20_000_000],
     ],
     quiet: [
       ['opsctl_postgres_table_dead_rows{schema="",table="other"}', 99],
       ['opsctl_postgres_table_rows{schema="",table="other"}', 1],
-      ['opsctl_postgres_table_size_bytes{schema="",table="other"}', 20_000_000],
+      ['opsctl_postgres_table_data_size_bytes{schema="",table="other"}', 20_000_000],
       [`opsctl_postgres_table_dead_rows{${table}}`, 99],
       [`opsctl_postgres_table_rows{${table}}`, 1],
-      [`opsctl_postgres_table_size_bytes{${table}}`, 8192],
+      // large only with its indexes
+      [`opsctl_postgres_table_size_bytes{${table}}`, 20_000_000],
+      [`opsctl_postgres_table_data_size_bytes{${table}}`, 8192],
     ],
   },
   OpsctlPostgresReplication: {
@@ -169,8 +179,15 @@ const CASES: Readonly<Record<string, Case>> = {
     quiet: [["opsctl_neo4j_transactions_slow", 0]],
   },
   OpsctlRedisMemory: {
-    fires: [["opsctl_redis_memory_used_ratio", 0.9]],
-    quiet: [["opsctl_redis_memory_used_ratio", 0.89]],
+    fires: [
+      ["opsctl_redis_memory_used_ratio", 0.9],
+      ['opsctl_redis_info{version="8",role="master",policy="volatile-lru"}', 1],
+    ],
+    // a cache is full all its life
+    quiet: [
+      ["opsctl_redis_memory_used_ratio", 1],
+      ['opsctl_redis_info{version="8",role="master",policy="allkeys-lru"}', 1],
+    ],
   },
   OpsctlRedisEvictions: {
     fires: [["opsctl_redis_evicted_keys_total", 0, 5]],
@@ -212,13 +229,15 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   OpsctlRedisHitRate: {
     fires: [
-      ["opsctl_redis_keyspace_hits_total", 4_000],
-      ["opsctl_redis_keyspace_misses_total", 6_000],
+      ["opsctl_redis_keyspace_hits_total", 1_000_000, 80],
+      ["opsctl_redis_keyspace_misses_total", 0, 120],
     ],
+    // bad once, good for hours
     quiet: [
-      ["opsctl_redis_keyspace_hits_total", 1],
-      ["opsctl_redis_keyspace_misses_total", 9_000],
+      ["opsctl_redis_keyspace_hits_total", 0, 200],
+      ["opsctl_redis_keyspace_misses_total", 1_000_000],
     ],
+    minutes: 180,
   },
   OpsctlRedisFragmentation: {
     fires: [

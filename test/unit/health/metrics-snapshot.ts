@@ -30,6 +30,7 @@ export function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
         { engine: "postgres", at_ms: 2_000 },
         { engine: "redis", at_ms: null },
       ],
+      oldest_at_ms: 1_000,
       drilled_at_ms: null,
     },
     memory: { records: 5, fixes: 4, issues: 3, events: 2, agents: 1 },
@@ -86,6 +87,7 @@ function postgres(): Figures["postgres"] {
     rows: 100,
     dead_rows: 1,
     size_bytes,
+    index_bytes: 100,
   });
   const names = Array.from({ length: 30 }, (_, index) => table(`t${index}`, 1_000 - index));
   return {
@@ -115,6 +117,7 @@ function postgres(): Figures["postgres"] {
       { name: HOSTILE, state: "catchup", lag_bytes: 5 },
       { name: "walreceiver", state: "streaming", lag_bytes: 7 },
       { name: "walreceiver", state: "streaming", lag_bytes: 9 },
+      { name: "pg_basebackup", state: "backup", lag_bytes: 11 },
     ],
     unknown: [{ what: "x", reason: "y", hint: null }],
   } as unknown as Figures["postgres"];
@@ -144,6 +147,8 @@ function neo4j(): Figures["neo4j"] {
 function redis(): Figures["redis"] {
   const namespaces = Array.from({ length: 25 }, (_, index) => ({ name: `n${index}`, keys: 100 - index }));
   return {
+    version: "8.0.0",
+    role: "master",
     uptime_seconds: 1,
     memory: {
       used_bytes: 1,
@@ -152,6 +157,7 @@ function redis(): Figures["redis"] {
       dataset_bytes: 4,
       max_bytes: null,
       used_ratio: null,
+      policy: "allkeys-lru",
       fragmentation_ratio: 1.1,
     },
     evicted_keys: 1,

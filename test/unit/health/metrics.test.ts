@@ -83,12 +83,14 @@ describe("the exposition", () => {
     ['opsctl_host_disk_used_ratio{path="/data"}', 0.5],
     [`opsctl_host_disk_used_ratio{path="${DEEP}/b"}`, 0.5],
     ['opsctl_postgres_replica_lag_bytes{replica="walreceiver"}', 9],
+    ["opsctl_postgres_replicas", 3],
     ["opsctl_postgres_replicas_not_streaming", 1],
+    ['opsctl_postgres_table_data_size_bytes{schema="public",table="t0"}', 900],
     ["dashboard_cpu_usage_percent", 12.5],
     ["dashboard_disk_usage_bytes", 47],
     ["dashboard_memory_usage_bytes", 100],
     ["dashboard_agents_total", 1],
-    ["opsctl_backup_last_drill_timestamp_seconds", 0],
+    ["opsctl_backup_oldest_success_timestamp_seconds", 1],
     ['opsctl_backup_engine_last_success_timestamp_seconds{engine="postgres"}', 2],
     ['opsctl_backup_engine_last_success_timestamp_seconds{engine="redis"}', 0],
     ["opsctl_queue_oldest_timestamp_seconds", 1.5],
@@ -96,7 +98,10 @@ describe("the exposition", () => {
     ['opsctl_neo4j_indexes{state="POPULATING"}', 0],
     ["opsctl_neo4j_heap_used_ratio", 0.5],
     ["opsctl_redis_master_link_up", 0],
-    ['opsctl_operation_errors_total{command="backup"}', 1],
+    ['opsctl_redis_info{version="8.0.0",role="master",policy="allkeys-lru"}', 1],
+    ["opsctl_operations_since_timestamp_seconds", Date.parse("2026-11-21T22:00:00.000Z") / 1000],
+    ['opsctl_operations{command="backup"}', 3],
+    ['opsctl_operation_errors{command="backup"}', 1],
     ['opsctl_operation_duration_mean_seconds{command="backup"}', 1.5],
   ])("says %s %d", (name, value) => {
     expect(values.get(name)).toBe(value);
@@ -104,6 +109,8 @@ describe("the exposition", () => {
 
   it.each([
     ["an engine that is not configured", 'opsctl_up{engine="sqlite"}'],
+    ["a drill that never was", "opsctl_backup_last_drill_timestamp_seconds"],
+    ["a base backup, which is no replica", 'opsctl_postgres_replica_lag_bytes{replica="pg_basebackup"}'],
     ["a limit that is not set", "opsctl_redis_memory_max_bytes"],
     ["a figure that may not be seen", "opsctl_postgres_sessions_waiting"],
     ["slow transactions that may not be seen", "opsctl_neo4j_transactions_slow"],

@@ -1,17 +1,8 @@
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { oldOperationFiles, readOperations } from "../../../src/health/operation-stats.ts";
+import { readOperations } from "../../../src/health/operation-stats.ts";
 import { operationFiles, recordOperation } from "../../../src/health/operations.ts";
 
 let dir: string;
@@ -74,16 +65,4 @@ test("a large log becomes the older one, and both are read", async () => {
   line(3_000, "stats", 1);
   expect(statSync(older).size).toBeGreaterThan(8 * 1024 * 1024);
   expect((await readOperations(state, 0)).count).toBe(3);
-});
-
-test("only whole files that have had their time are offered for removal", async () => {
-  const { current, older } = operationFiles(state);
-  mkdirSync(dir, { recursive: true });
-  writeFileSync(older, '{"at":1,"command":"a","duration_ms":1,"exit_code":0}\n');
-  line(5_000, "stats", 1);
-  utimesSync(older, 1, 1);
-  const found = await oldOperationFiles(state, 100_000);
-  expect(found.map(({ path, count }) => [path, count])).toEqual([[older, 1]]);
-  await found[0]!.remove();
-  expect([existsSync(older), existsSync(current)]).toEqual([false, true]);
 });

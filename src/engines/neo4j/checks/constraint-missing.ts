@@ -1,7 +1,7 @@
 import { quoted } from "../migration-schema.ts";
 import { told } from "../server-facts.ts";
 import { cypher, type Neo4jCheck } from "./common.ts";
-import { unprotectedKeys } from "./merge-keys.ts";
+import { sharedKeys, unprotectedKeys } from "./merge-keys.ts";
 
 /** An index on the same property stands in the way of the constraint. */
 const IN_THE_WAY = `SHOW INDEXES YIELD name, type, labelsOrTypes, properties
@@ -11,10 +11,12 @@ export const constraintMissing: Neo4jCheck = {
   id: "neo4j-constraint-missing",
   area: "neo4j",
   title: "no uniqueness constraint behind a key of MERGE",
-  looks: "SHOW CONSTRAINTS, against the schema that opsctl applied",
+  looks: "SHOW CONSTRAINTS, against the schema that opsctl applied; whether nodes share a key",
   async run(call, scope) {
     const found = [];
-    for (const { set, label, property, create } of await unprotectedKeys(call, scope)) {
+    for (const key of await unprotectedKeys(call, scope)) {
+      const { set, label, property, create } = key;
+      const shared = await sharedKeys(call, scope, key);
       const indexes = await told<{ name: string }>(call, scope.connection, "indexes", IN_THE_WAY, {
         label,
         property,
@@ -23,10 +25,13 @@ export const constraintMissing: Neo4jCheck = {
       found.push({
         severity: "warning" as const,
         subject: `constraint on :${label}(${property})`,
-        evidence: `the set "${set}" is applied, and ${property} of :${label} has no uniqueness constraint`,
+        evidence: `the set "${set}" is applied, and ${property} of :${label} has no uniqueness constraint${shared === 0 ? "" : `; nodes share ${shared} ${shared === 1 ? "value" : "values"} of it`}`,
         cause: "writers that MERGE the same key at once make a node each",
-        remedies: [...drops, cypher(create, drops.length === 0)],
-        advice: "it cannot be created while nodes share a key: opsctl doctor neo4j-duplicate-key",
+        remedies: [...drops, cypher(create, drops.length === 0 && shared === 0)],
+        advice:
+          shared === 0
+            ? undefined
+            : "it cannot be created while nodes share a key: first opsctl doctor neo4j-duplicate-key",
       });
     }
     return found;

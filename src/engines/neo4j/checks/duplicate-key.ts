@@ -1,7 +1,6 @@
-import { quoted } from "../migration-schema.ts";
 import { told } from "../server-facts.ts";
 import { cypher, type Neo4jCheck } from "./common.ts";
-import { type MergeKey, unprotectedKeys } from "./merge-keys.ts";
+import { byValue, type MergeKey, unprotectedKeys } from "./merge-keys.ts";
 
 export const duplicateKey: Neo4jCheck = {
   id: "neo4j-duplicate-key",
@@ -34,19 +33,15 @@ export const duplicateKey: Neo4jCheck = {
   },
 };
 
-function matched({ label, property }: MergeKey): string {
-  return `MATCH (n:${quoted(label)}) WHERE n.${quoted(property)} IS NOT NULL WITH n.${quoted(property)} AS key`;
-}
-
 function listOf(key: MergeKey): string {
-  return `${matched(key)}, collect(n) AS nodes WHERE size(nodes) > 1 RETURN key, nodes`;
+  return `${byValue(key)}, collect(n) AS nodes WHERE size(nodes) > 1 RETURN key, nodes`;
 }
 
 /** Of nodes with equal properties all but one, as long as nothing is connected to them. */
 const COPIES = "[x IN nodes WHERE NOT (x)--()][CASE WHEN any(x IN nodes WHERE (x)--()) THEN 0 ELSE 1 END..]";
 
 function countOf(key: MergeKey): string {
-  return `${matched(key)}, collect(n) AS shared WHERE size(shared) > 1
+  return `${byValue(key)}, collect(n) AS shared WHERE size(shared) > 1
 CALL (shared) {
   UNWIND shared AS n WITH labels(n) AS labels, properties(n) AS equal, collect(n) AS nodes
   RETURN sum(size(${COPIES})) AS copies
@@ -55,5 +50,5 @@ RETURN count(*) AS keys, sum(size(shared)) AS nodes, sum(copies) AS copies`;
 }
 
 function removalOf(key: MergeKey): string {
-  return `${matched(key)}, labels(n) AS labels, properties(n) AS equal, collect(n) AS nodes WHERE size(nodes) > 1 UNWIND ${COPIES} AS copy DELETE copy`;
+  return `${byValue(key)}, labels(n) AS labels, properties(n) AS equal, collect(n) AS nodes WHERE size(nodes) > 1 UNWIND ${COPIES} AS copy DELETE copy`;
 }

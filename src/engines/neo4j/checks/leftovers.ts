@@ -49,7 +49,8 @@ export const leftovers: Neo4jCheck = {
         subject: `index ${name}`,
         evidence: "it is of a backup's freeze, which never commits one",
         cause: "it costs every write of its label, and nothing reads it",
-        remedies: [cypher(`DROP INDEX ${quoted(name)} IF EXISTS`, true)],
+        // nobody uses it, but no index is dropped unasked
+        remedies: [cypher(`DROP INDEX ${quoted(name)} IF EXISTS`, false)],
       })),
       ...(count > 0
         ? [

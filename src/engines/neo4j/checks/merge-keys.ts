@@ -3,6 +3,7 @@ import type { Call } from "../../../call.ts";
 import { shippedMigrations } from "../../../migrate/files.ts";
 import { setsOf } from "../../../migrate/sets.ts";
 import { partsOf } from "../cypher-kind.ts";
+import { quoted } from "../migration-schema.ts";
 import { told } from "../server-facts.ts";
 import { splitCypher } from "../statements.ts";
 import type { Neo4jScope } from "./common.ts";
@@ -35,6 +36,22 @@ export async function unprotectedKeys(call: Call, { connection }: Neo4jScope): P
   return keys.filter(
     ({ label, property }) => !constrained.some((one) => one.label === label && one.property === property),
   );
+}
+
+/** The beginning of a query that groups the nodes of a key by its value, `key`. */
+export function byValue({ label, property }: MergeKey): string {
+  return `MATCH (n:${quoted(label)}) WHERE n.${quoted(property)} IS NOT NULL WITH n.${quoted(property)} AS key`;
+}
+
+/** How many values more than one node has. */
+export async function sharedKeys(call: Call, { connection }: Neo4jScope, key: MergeKey): Promise<number> {
+  const [row] = await told<{ keys: number }>(
+    call,
+    connection,
+    `keys of :${key.label}`,
+    `${byValue(key)}, count(*) AS nodes WHERE nodes > 1 RETURN count(*) AS keys`,
+  );
+  return row?.keys ?? 0;
 }
 
 /** From the files: `CREATE CONSTRAINT name IF NOT EXISTS FOR (a:Agent) REQUIRE a.name IS UNIQUE`. */

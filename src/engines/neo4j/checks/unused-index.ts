@@ -15,21 +15,23 @@ const UNREAD = `SHOW INDEXES YIELD name, type, state, labelsOrTypes, properties,
 WHERE state = 'ONLINE' AND type IN ['RANGE', 'TEXT', 'POINT'] AND owningConstraint IS NULL AND readCount = 0
   AND trackedSince.epochMillis <= $before
 RETURN name, type, labelsOrTypes AS covered, properties, trackedSince.epochMillis AS since ORDER BY name`;
+
 export const unusedIndex: Neo4jCheck = {
   id: "neo4j-unused-index",
   area: "neo4j",
   title: "an index that no query reads",
   looks: "SHOW INDEXES: readCount of indexes with 10,000 entries and more, counted for seven days",
-  run: (call, scope) => unreadIndexes(call, scope, MIN_ENTRIES, MIN_AGE_MS),
+  run: (call, scope) => unreadIndexes(call, scope, Date.now(), MIN_ENTRIES),
 };
 
+/** @param now epoch ms */
 export async function unreadIndexes(
   call: Call,
   { connection }: Neo4jScope,
+  now: number,
   minEntries: number,
-  minAgeMs: number,
 ): Promise<Found[]> {
-  const before = BigInt(Date.now() - minAgeMs);
+  const before = BigInt(now - MIN_AGE_MS);
   const unread = await told<Described & { name: string; since: number }>(
     call,
     connection,
@@ -45,7 +47,7 @@ export async function unreadIndexes(
     .map((index) => ({
       severity: "info",
       subject: `index ${index.name}`,
-      evidence: `no query has read it in ${((Date.now() - index.since) / DAY_MS).toFixed(0)} days; it has ${sizeOf(index)} entries`,
+      evidence: `no query has read it in ${((now - index.since) / DAY_MS).toFixed(0)} days; it has ${sizeOf(index)} entries`,
       cause: "every write of what it covers also writes the index",
       remedies: [cypher(`DROP INDEX ${quoted(index.name)} IF EXISTS`, false)],
       advice: "keep it when a yearly report or an incident needs it",

@@ -1,7 +1,16 @@
 import { bytes } from "../../../amounts.ts";
 import type { Call } from "../../../call.ts";
 import type { Found, Remedy } from "../../../health/doctor/check.ts";
-import { ask, listed, OF_USERS, type PostgresCheck, type PostgresScope, statement, TOP } from "./kit.ts";
+import {
+  ask,
+  listed,
+  maintain,
+  OF_USERS,
+  type PostgresCheck,
+  type PostgresScope,
+  statement,
+  TOP,
+} from "./kit.ts";
 import { percent } from "./words.ts";
 
 interface Row {
@@ -60,9 +69,7 @@ export const bloat: PostgresCheck = {
     const tables = await look(call, scope, TABLES, "table", (name) =>
       statement(`VACUUM (FULL, ANALYZE) ${name}`),
     );
-    const indexes = await look(call, scope, INDEXES, "index", (name) =>
-      statement(`REINDEX INDEX CONCURRENTLY ${name}`, true),
-    );
+    const indexes = await look(call, scope, INDEXES, "index", () => maintain(true));
     return [...tables, ...indexes];
   },
 };

@@ -1,6 +1,6 @@
 import { bytes } from "../../../amounts.ts";
 import type { Found } from "../../../health/doctor/check.ts";
-import { ask, listed, type PostgresCheck, statement, TOP } from "./kit.ts";
+import { ask, listed, maintain, type PostgresCheck, statement, TOP } from "./kit.ts";
 
 interface Row {
   name: string;
@@ -8,13 +8,14 @@ interface Row {
   size: number;
   partitioned: boolean;
   leftover: boolean;
+  unique: boolean;
   total: number;
 }
 
 /** Not those that a session builds at this moment. */
 const INVALID = `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, i.indrelid::regclass::text AS table,
     c.relpages::int8 * current_setting('block_size')::int8 AS size, c.relkind = 'I' AS partitioned,
-    c.relname ~ '_cc(new|old)[0-9]*$' AS leftover, count(*) OVER () AS total
+    c.relname ~ '_cc(new|old)[0-9]*$' AS leftover, i.indisunique AS unique, count(*) OVER () AS total
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE NOT i.indisvalid AND n.nspname !~ '^pg_temp_'
     AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.relid = i.indrelid)
@@ -30,7 +31,7 @@ export const invalidIndex: PostgresCheck = {
   },
 };
 
-function describe({ name, table, size, partitioned, leftover }: Row): Found {
+function describe({ name, table, size, partitioned, leftover, unique }: Row): Found {
   const found = {
     severity: "warning",
     subject: `index ${name}`,
@@ -57,8 +58,12 @@ function describe({ name, table, size, partitioned, leftover }: Row): Found {
     ...found,
     cause:
       "a CREATE INDEX CONCURRENTLY failed or was broken off: every write pays for the index, no query uses it",
-    remedies: [statement(`REINDEX INDEX CONCURRENTLY ${name}`, true)],
-    advice:
-      "a unique index is only built when no values occur twice: if the command says so, delete those first",
+    // not REINDEX by itself: each time it fails it leaves one more index
+    remedies: [maintain(!unique)],
+    ...(unique
+      ? {
+          advice: `a unique index is only built when no values occur twice: while they do, the command leaves it out. Delete those rows first, or drop it: DROP INDEX CONCURRENTLY ${name}`,
+        }
+      : {}),
   };
 }

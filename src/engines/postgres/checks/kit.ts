@@ -37,13 +37,18 @@ export async function ask<R extends object>(
   }
 }
 
-/** The role may not see `what`. */
-export function hidden({ connection }: PostgresScope, what: string): Unknowable {
+/**
+ * The role may not see `what`.
+ * @param grants what lets it, each without the role at its end
+ */
+export function hidden(
+  { connection }: PostgresScope,
+  what: string,
+  grants: readonly string[] = ["GRANT pg_monitor TO"],
+): Unknowable {
   const { user } = connection.where;
-  return new Unknowable(
-    `the role "${user}" may not see ${what}`,
-    `as a superuser: GRANT pg_monitor TO ${identifier(user)}`,
-  );
+  const statements = grants.map((grant) => `${grant} ${identifier(user)}`);
+  return new Unknowable(`the role "${user}" may not see ${what}`, `as a superuser: ${statements.join("; ")}`);
 }
 
 /** What only a superuser sees. */
@@ -52,6 +57,11 @@ export function superuserOnly({ connection }: PostgresScope, what: string): Unkn
     `the role "${connection.where.user}" may not see ${what}`,
     "run doctor once with a superuser in DATABASE_URL",
   );
+}
+
+/** All of the maintenance that is due, this among it. */
+export function maintain(safe: boolean): Remedy {
+  return { argv: ["opsctl", "maintain", "postgres", "--yes"], safe };
 }
 
 /** A statement on the server that was looked at. */

@@ -14,11 +14,11 @@ interface Row {
   lag: number | null;
 }
 
-/** What a client that only receives WAL (pg_receivewal) does not report is taken from what it has written. */
+/** What a client that only receives WAL (pg_receivewal) does not report is taken from what it has written. A base backup is no replica. */
 const REPLICAS = `SELECT coalesce(nullif(application_name, ''), host(client_addr), pid::text) AS name, state,
     pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END,
       coalesce(replay_lsn, flush_lsn, write_lsn, sent_lsn))::int8 AS lag
-  FROM pg_stat_replication ORDER BY lag DESC NULLS LAST, name LIMIT ${TOP}`;
+  FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup' ORDER BY lag DESC NULLS LAST, name LIMIT ${TOP}`;
 
 /** Without new transactions the last one gets old by itself: only with WAL that waits it is a lag. */
 const STANDBY = `SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::int8 AS lag,

@@ -39,8 +39,10 @@ const SEQUENCES = `WITH s AS MATERIALIZED (SELECT quote_ident(n.nspname) || '.' 
     coalesce(room <= high, false) AS "byColumn", count(*) OVER () AS total
   FROM used WHERE share >= ${WARNING} ORDER BY share DESC, name LIMIT ${TOP}`;
 
-const HIDDEN =
-  "SELECT count(*) AS hidden FROM pg_sequence q WHERE NOT has_sequence_privilege(q.seqrelid, 'SELECT, USAGE')";
+/** pg_monitor does not read sequences. */
+const HIDDEN = `SELECT count(*) AS hidden, string_agg(DISTINCT quote_ident(n.nspname), ', ') AS schemas
+  FROM pg_sequence q JOIN pg_class c ON c.oid = q.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname !~ '^pg_temp_' AND NOT has_sequence_privilege(q.seqrelid, 'SELECT, USAGE')`;
 
 export const sequenceExhaustion: PostgresCheck = {
   id: "postgres-sequence-exhaustion",
@@ -50,8 +52,11 @@ export const sequenceExhaustion: PostgresCheck = {
   async run(call, scope) {
     const rows = await ask<Row>(call, scope, SEQUENCES);
     if (rows.length > 0) return listed(rows, "sequences", describe);
-    const [row] = await ask<{ hidden: number }>(call, scope, HIDDEN);
-    if (row!.hidden > 0) throw hidden(scope, `the values of ${row!.hidden} sequences`);
+    const [row] = await ask<{ hidden: number; schemas: string }>(call, scope, HIDDEN);
+    if (row!.hidden > 0) {
+      const grant = `GRANT SELECT ON ALL SEQUENCES IN SCHEMA ${row!.schemas} TO`;
+      throw hidden(scope, `the values of ${row!.hidden} sequences`, [grant]);
+    }
     return [];
   },
 };

@@ -28,12 +28,16 @@ const SLOW = (
   ORDER BY total_exec_time DESC LIMIT ${NAMED}`;
 
 const EXTENSION = `SELECT quote_ident(n.nspname) AS schema, pg_has_role('pg_read_all_stats', 'USAGE') AS all,
+    has_schema_privilege(n.oid, 'USAGE') AS enters, has_table_privilege(v.oid, 'SELECT') AS reads,
     (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS libraries
-  FROM (SELECT 1) one LEFT JOIN pg_extension e ON extname = 'pg_stat_statements' LEFT JOIN pg_namespace n ON n.oid = e.extnamespace`;
+  FROM (SELECT 1) one LEFT JOIN pg_extension e ON extname = 'pg_stat_statements' LEFT JOIN pg_namespace n ON n.oid = e.extnamespace
+    LEFT JOIN pg_class v ON v.relnamespace = n.oid AND v.relname = 'pg_stat_statements'`;
 
 interface Extension {
   schema: string | null;
   all: boolean;
+  enters: boolean | null;
+  reads: boolean | null;
   libraries: string | null;
 }
 
@@ -47,12 +51,20 @@ export const slowStatements: PostgresCheck = {
     const extension = row!;
     if (extension.schema === null) return [missing(extension)];
     const view = `${extension.schema}.pg_stat_statements`;
+    if (!extension.enters || !extension.reads) throw hidden(scope, "pg_stat_statements", GRANTS(extension));
     const rows = await slowOnes(call, scope, view);
     if (rows === undefined) return [notLoaded()];
     if (!extension.all && rows.length === 0) throw hidden(scope, "the statements of other roles");
     return rows.map(describe);
   },
 };
+
+/** pg_monitor reads the statements of others in the view; it does not open the view. */
+const GRANTS = ({ schema, all }: Extension) => [
+  `GRANT USAGE ON SCHEMA ${schema} TO`,
+  `GRANT SELECT ON ${schema}.pg_stat_statements TO`,
+  ...(all ? [] : ["GRANT pg_monitor TO"]),
+];
 
 /** Undefined: the extension is there, its library is not loaded. */
 async function slowOnes(call: Call, scope: PostgresScope, view: string): Promise<Row[] | undefined> {

@@ -31,7 +31,7 @@ const UNUSED = `WITH idle AS MATERIALIZED (SELECT c.oid, c.relpages, s.relid, qu
   SELECT name, relid::regclass::text AS table, ${sizeOf("c")} AS size, total,
     (SELECT extract(epoch FROM now() - greatest(d.stats_reset, pg_postmaster_start_time()))::float8
       FROM pg_stat_database d WHERE d.datname = current_database()) AS seconds,
-    (SELECT count(*) FROM pg_stat_replication) AS replicas
+    (SELECT count(*) FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup') AS replicas
   FROM idle c ORDER BY relpages DESC, name`;
 
 export const unusedIndex: PostgresCheck = {

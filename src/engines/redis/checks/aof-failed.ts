@@ -31,7 +31,7 @@ export const aofFailed: RedisCheck = {
         severity: "warning",
         evidence: `its last rewrite failed (aof_last_bgrewrite_status:err); folder ${dir}`,
         cause: "The file only grows until a rewrite succeeds, and a start takes longer and longer.",
-        remedies: [maintains()],
+        remedies: [maintains(true)],
         advice: `first look at the server's log and at df -h ${dir}`,
       },
     ];

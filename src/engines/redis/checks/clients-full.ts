@@ -19,7 +19,7 @@ export const clientsFull: RedisCheck = {
         cause: isFull
           ? "At the limit the next client is refused; mostly a pool that never closes, or idle clients and timeout 0."
           : "At some time the limit was reached, and clients were refused.",
-        remedies: isFull ? sets(info, "maxclients", String(most * 2), false) : [],
+        remedies: isFull ? sets(info, "maxclients", String(most * 2)) : [],
         advice: `opsctl query redis "CLIENT LIST" shows who they are; CONFIG SET timeout 300 closes idle ones`,
       },
     ];

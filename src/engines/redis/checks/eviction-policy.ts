@@ -19,7 +19,7 @@ export const evictionPolicy: RedisCheck = {
     const { keys, expiring } = keyspaceOf(info);
     const common = { subject: `maxmemory-policy of ${scope.connection.at}` };
     const counts = `${expiring.toLocaleString("en")} of ${keys.toLocaleString("en")} keys expire`;
-    const change = sets(info, "maxmemory-policy", "allkeys-lru", false);
+    const change = sets(info, "maxmemory-policy", "allkeys-lru");
     if (use.policy === "noeviction" && use.isFull) {
       return [
         {

@@ -22,7 +22,7 @@ export const exposed: RedisCheck = {
         cause: isContained
           ? "In a container that is usual: the published port decides who reaches it."
           : "Every network of the host reaches the port, and only the password stands before the data.",
-        remedies: isContained ? [] : sets(info, "bind", "127.0.0.1 -::1", false),
+        remedies: isContained ? [] : sets(info, "bind", "127.0.0.1 -::1"),
         advice: isContained
           ? "publish the port as 127.0.0.1:6379:6379"
           : "where clients of other hosts need it: name the one address they come through, and use TLS",

@@ -59,14 +59,17 @@ export function sends(statement: string, safe: boolean): Remedy {
 }
 
 /** Lets the server do again what failed, and waits for its end: a BGSAVE alone answers before it has begun. */
-export function maintains(...flags: string[]): Remedy {
-  return { argv: ["opsctl", "maintain", "redis", ...flags, "--yes"], safe: true };
+export function maintains(safe: boolean, ...flags: string[]): Remedy {
+  return { argv: ["opsctl", "maintain", "redis", ...flags, "--yes"], safe };
 }
 
-/** Sets something at once and, where the server has a file of its own, for its next start. */
-export function sets(info: Info, name: string, value: string, safe: boolean): Remedy[] {
-  const set = sends(`CONFIG SET ${name} ${/^[\w.-]+$/.test(value) ? value : `"${value}"`}`, safe);
-  return info["config_file"] ? [set, sends("CONFIG REWRITE", safe)] : [set];
+/**
+ * Sets something at once and, where the server has a file of its own, for its next start. Never safe: it stays for good, and CONFIG REWRITE
+ * writes every other setting that was made at run time, perhaps for an hour, into the file with it.
+ */
+export function sets(info: Info, name: string, value: string): Remedy[] {
+  const set = sends(`CONFIG SET ${name} ${/^[\w.-]+$/.test(value) ? value : `"${value}"`}`, false);
+  return info["config_file"] ? [set, sends("CONFIG REWRITE", false)] : [set];
 }
 
 /** The file where a setting is made for good. */

@@ -24,7 +24,7 @@ export const memoryLimit: RedisCheck = {
           severity: "warning",
           evidence: `${bytes(use.used)} are used of the machine's ${bytes(machine)}, and there is no limit`,
           cause: "It grows until the kernel ends a process for want of memory, most likely this one.",
-          remedies: sets(info, "maxmemory", String(Math.floor(machine * 0.75)), false),
+          remedies: sets(info, "maxmemory", String(Math.floor(machine * 0.75))),
         },
       ];
     }
@@ -50,7 +50,7 @@ export const memoryLimit: RedisCheck = {
         cause: isCache
           ? "From the limit on every write drops other keys: usual for a cache, too small when the hit rate falls."
           : "At the limit writes are refused or keys are dropped.",
-        remedies: use.limit * 2 <= half ? sets(info, "maxmemory", String(use.limit * 2), false) : [],
+        remedies: use.limit * 2 <= half ? sets(info, "maxmemory", String(use.limit * 2)) : [],
         advice:
           use.limit * 2 <= half
             ? undefined

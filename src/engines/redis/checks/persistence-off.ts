@@ -15,14 +15,25 @@ export const persistenceOff: RedisCheck = {
     if (save !== "") return [];
     const { policy, limit } = useOf(info, scope);
     const isCache = limit > 0 && policy.startsWith("allkeys-");
+    const isReplica = info["role"] === "slave";
     return [
       {
-        severity: isCache || info["role"] === "slave" ? "info" : "warning",
+        severity: isCache || isReplica ? "info" : "warning",
         subject: `persistence of ${scope.connection.at}`,
         evidence: `appendonly no, save "", ${keyspaceOf(info).keys.toLocaleString("en")} keys`,
-        cause: "A restart, wanted or not, begins with an empty server.",
-        remedies: sets(info, "appendonly", "yes", true),
+        cause: isReplica
+          ? "A restart copies all of the primary's data again; made a primary meanwhile it begins empty."
+          : "A restart, wanted or not, begins with an empty server.",
+        remedies: isCache || isReplica ? [] : sets(info, "appendonly", "yes"),
+        advice: adviceFor(isCache, isReplica),
       },
     ];
   },
 };
+
+function adviceFor(isCache: boolean, isReplica: boolean): string {
+  if (isReplica) return "right where the primary writes to disk, or another replica does";
+  return isCache
+    ? "right for a pure cache, which the limit and the policy say this is; for anything else CONFIG SET appendonly yes"
+    : "the append-only file needs room on the disk, and stays on; a pure cache has maxmemory and an allkeys- policy instead";
+}

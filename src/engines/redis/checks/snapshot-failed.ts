@@ -19,7 +19,8 @@ export const snapshotFailed: RedisCheck = {
         cause: refuses
           ? "The server refuses every write with MISCONF until a snapshot succeeds; mostly its disk is full or the folder not writable."
           : "There is no newer snapshot to start from; mostly the disk is full or the folder not writable.",
-        remedies: [maintains()],
+        // without save points nobody asked for a file: the next start would begin with what is old by then
+        remedies: [maintains(save !== "")],
         advice: `first make room: df -h ${dir ?? "of its folder"}; the server's log names the reason. Where the append-only file is enough: CONFIG SET save ""`,
       },
     ];

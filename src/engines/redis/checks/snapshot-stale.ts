@@ -19,7 +19,7 @@ export const snapshotStale: RedisCheck = {
         subject: `snapshots of ${scope.connection.at}`,
         evidence: `the last one is ${Math.round(seconds)} s old, its save points (${save}) ask for one every ${due} s; ${changes.toLocaleString("en")} changes since`,
         cause: "A crash loses these changes: there is no append-only file.",
-        remedies: [maintains("--all")],
+        remedies: [maintains(true, "--all")],
         advice: `CONFIG SET appendonly yes loses one second at most; a save point with fewer changes saves more often`,
       },
     ];

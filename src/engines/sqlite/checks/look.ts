@@ -53,7 +53,7 @@ export async function readThrough(call: Call, scope: SqliteScope, statement: str
     if (!limited.signal.aborted || call.signal.aborted) throw toOpsError(error);
     throw new Unknowable(
       `${connection.path} is too large to be read in ${LARGE_MS / 1000} s`,
-      `opsctl query sqlite "${statement}" takes its time`,
+      `OPSCTL_QUERY_TIMEOUT=1h opsctl query sqlite "${statement}"`,
     );
   }
 }

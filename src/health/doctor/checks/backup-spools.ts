@@ -21,7 +21,7 @@ export const backupSpools: Check<StackScope> = {
         subject: folder,
         evidence: `${counted(names.length, "leftover")} of runs that are over: ${some(names)}`,
         cause: "they take room, and nobody needs them; the next backup removes them too",
-        remedies: [{ argv: ["opsctl", "cleanup"], safe: true }],
+        remedies: [{ argv: ["opsctl", "cleanup", "--only", "spools"], safe: true }],
       },
     ];
   },

@@ -23,6 +23,17 @@ const MUCH_BYTES = 20e9;
 /** Docker counts in powers of ten. */
 const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
 
+/**
+ * What removes only what can be had again. Volumes hold data, also those that no container uses; so does a stopped container: all of a database
+ * that was started without a volume. `docker system prune` takes such containers (https://docs.docker.com/reference/cli/docker/system/prune/).
+ */
+const PRUNES: Readonly<Record<string, readonly string[]>> = {
+  Images: ["docker", "image", "prune", "--force"],
+  "Build Cache": ["docker", "builder", "prune", "--force"],
+};
+
+const pruneOf = ({ Type }: Usage) => PRUNES[Type];
+
 /** @param statfs for tests: a full disk cannot be had as a folder */
 export function dockerDisk(statfs?: HostOptions["statfs"]): Check<StackScope> {
   return {
@@ -36,9 +47,7 @@ export function dockerDisk(statfs?: HostOptions["statfs"]): Check<StackScope> {
       const percent = await usedPercent(scope.root, folder, statfs);
       const isFull = percent !== null && percent >= scope.thresholds.disk_warning;
       const usage = objectsIn<Usage>((await docker(call, scope, DF, DF_LIMIT_MS)) ?? "");
-      // volumes hold data, also those that no container uses: pruning leaves them
-      const unused = usage.filter(({ Type }) => Type !== "Local Volumes");
-      const bytes = unused.reduce((sum, { Reclaimable }) => sum + bytesIn(Reclaimable), 0);
+      const bytes = usage.reduce((sum, one) => sum + (pruneOf(one) ? bytesIn(one.Reclaimable) : 0), 0);
       if (!isFull && bytes < MUCH_BYTES) return [];
       return [finding(scope, { folder, percent, isFull, bytes, usage })];
     },
@@ -50,6 +59,10 @@ function finding(
   seen: { folder: string; percent: number | null; isFull: boolean; bytes: number; usage: Usage[] },
 ): Found {
   const { folder, percent, isFull, bytes, usage } = seen;
+  const remedies = usage.flatMap((one) => {
+    const argv = pruneOf(one);
+    return argv && bytesIn(one.Reclaimable) > 0 ? [{ argv, safe: false }] : [];
+  });
   const parts = usage.map(({ Type, Size, Reclaimable }) => `${Type} ${Size}, unused ${Reclaimable}`);
   return {
     severity: !isFull ? "info" : percent! >= thresholds.disk_critical ? "error" : "warning",
@@ -60,9 +73,11 @@ function finding(
     ].join("; "),
     cause: isFull
       ? "when it is full, containers do not start and the databases in them cannot write"
-      : "images, stopped containers and build cache that nothing uses take space until they are removed",
-    remedies: bytes > 0 ? [{ argv: ["docker", "system", "prune", "--force"], safe: false }] : [],
-    advice: "volumes are left alone by that: docker system df -v shows their sizes",
+      : "images and build cache that nothing uses take space until they are removed",
+    remedies,
+    advice:
+      "docker system df -v shows what is large; docker image prune --all also takes unused images that have a name. " +
+      "Beware of docker system prune: it deletes stopped containers with the data in them, with --volumes volumes too",
   };
 }
 

@@ -55,7 +55,7 @@ function finding(
     subject: `disk ${point}`,
     evidence: `${disk.usage_percent} % of ${bytes(disk.total_bytes ?? 0)} in use, ${bytes(disk.free_bytes ?? 0)} free; it holds ${holds}`,
     cause: "when it is full, databases refuse writes or stop (Redis: MISCONF), and backups fail",
-    remedies: hasArchives ? [{ argv: ["opsctl", "cleanup"], safe: false }] : [],
+    remedies: hasArchives ? [{ argv: ["opsctl", "cleanup", "--only", "archives"], safe: false }] : [],
     advice: `see what is large: du -xh --max-depth=3 ${point} | sort -h | tail -20 (Docker: docker system df), then delete, move or enlarge the disk`,
   };
 }

@@ -14,7 +14,8 @@ describe("psql", () => {
   it("gets the address in arguments and the password in the environment", () => {
     const { file, args, env } = postgresShell(target("postgresql://ann:s%23cret@db.example:6432/app"));
     expect([file, ...args]).toEqual(["psql", "-h", "db.example", "-p", "6432", "-U", "ann", "-d", "app"]);
-    expect(env).toMatchObject({ PGPASSWORD: "s#cret", PGSSLMODE: "disable", PGHOSTADDR: "" });
+    expect(env).toMatchObject({ PGPASSWORD: "s#cret", PGSSLMODE: "disable", PGHOSTADDR: undefined });
+    for (const name of ["PGHOSTADDR", "PGSERVICE", "PGPASSFILE"]) expect(env).toHaveProperty(name, undefined);
     expect(args.join(" ")).not.toContain("s#cret");
   });
 
@@ -39,7 +40,10 @@ describe("psql", () => {
   });
 
   it("without a password asks for it itself", () => {
-    expect(postgresShell(target("postgresql://ann@db.example/app")).env).not.toHaveProperty("PGPASSWORD");
+    expect(postgresShell(target("postgresql://ann@db.example/app")).env).toHaveProperty(
+      "PGPASSWORD",
+      undefined,
+    );
   });
 
   it.each([

@@ -187,6 +187,7 @@ describe("docker-disk", () => {
     [
       { Active: "2", Reclaimable: reclaimable, Size: "60GB", TotalCount: "9", Type: "Images" },
       { Active: "0", Reclaimable: "50GB (100%)", Size: "50GB", TotalCount: "4", Type: "Local Volumes" },
+      { Active: "1", Reclaimable: "30GB (90%)", Size: "33GB", TotalCount: "2", Type: "Containers" },
       { Active: "0", Reclaimable: "1.5GB", Size: "1.5GB", TotalCount: "4", Type: "Build Cache" },
     ]
       .map((one) => `${JSON.stringify(one)}\n`)
@@ -211,14 +212,18 @@ describe("docker-disk", () => {
     expect(found.map(({ severity }) => severity)).toEqual(severities);
     if (found.length === 0) return;
     expect(found[0]!.evidence).toContain(`Images 60GB, unused ${reclaimable}`);
-    // volumes are not pruned, and do not count
+    // volumes and stopped containers hold data: they are not pruned, and do not count
     expect(found[0]!.evidence).toContain(
       reclaimable.startsWith("2.5") ? "4.0 GB are unused" : "34.6 GB are unused",
     );
     mended(found[0]!);
     // the figures of this disk are made up: they stay
     const after = await findings(disk(percent), scope());
-    expect(after.map(({ evidence }) => evidence)).toEqual(percent < 85 ? [] : [`${percent} % in use`]);
+    const kept =
+      "0.0 GB are unused (Local Volumes 50GB, unused 50GB (100%); Containers 33GB, unused 30GB (90%))";
+    expect(after.map(({ evidence, remedies }) => [evidence, remedies])).toEqual(
+      percent < 85 ? [] : [[`${percent} % in use; ${kept}`, []]],
+    );
     expect(await findings(disk(40), scope())).toEqual([]);
   });
 
