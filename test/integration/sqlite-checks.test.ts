@@ -149,6 +149,16 @@ describe("what is planted is found, mended and gone", () => {
     // as a program that knows the tables, but not the index, would write
     sql(`DELETE FROM memori_index WHERE rowid = 1; DELETE FROM memori_terms WHERE term = 'a';
          UPDATE memori_metadata SET folded_key = '', body_length = 0 WHERE row_id = 1`);
+    const id = connection
+      .database()
+      .prepare<[], string>("SELECT id FROM memori_metadata WHERE row_id = 1")
+      .pluck()
+      .get()!;
+    const forgetting = store.apply(testCall(), [{ kind: "forget", recordId: id, order: 3_000 }]);
+    await expect(forgetting).rejects.toMatchObject({
+      code: "integrity",
+      hint: expect.stringContaining("opsctl maintain"),
+    });
     expect(await mends("sqlite-full-text")).toMatchObject({ evidence: "1 of 2 records have no entry" });
     expect(all()).toEqual(before);
   });

@@ -7,6 +7,7 @@ import { askPostgres } from "../support/backup.ts";
 import { Sandbox } from "../support/cli.ts";
 import { HostRoot } from "../support/doctor-host.ts";
 import { type Stack, startStack } from "../support/stack.ts";
+import { ownPostgres } from "./postgres-checks-kit.ts";
 
 interface Finding {
   check: string;
@@ -28,7 +29,11 @@ beforeAll(async () => {
   box = new Sandbox();
   // what else runs on this machine is no part of the stack
   host = new HostRoot();
-  stack = await startStack(box);
+  // one that the checks of its settings can be content with
+  stack = await startStack(box, async () => {
+    const { server, remove } = await ownPostgres([]);
+    return { url: server.url, drop: remove };
+  });
   env = { ...stack.env, OPSCTL_HOST_ROOT: host.dir };
 });
 afterAll(async () => {

@@ -14,11 +14,14 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
-/** Starts an empty stack and initialises it with `opsctl init all`. */
-export async function startStack(sandbox: Sandbox): Promise<Stack> {
+/**
+ * Starts an empty stack and initialises it with `opsctl init all`.
+ * @param database where PostgreSQL is; a fresh database of the test run's server, which has no fsync, unless it is said
+ */
+export async function startStack(sandbox: Sandbox, database = postgresDatabase): Promise<Stack> {
   const neo4j = openNeo4j();
   await neo4j.wipe();
-  const [postgres, redis] = await Promise.all([postgresDatabase(), ownRedis()]);
+  const [postgres, redis] = await Promise.all([database(), ownRedis()]);
   const behind = async (url: string) => {
     const { hostname, port } = new URL(url);
     return startProxy({ target: { host: hostname, port: Number(port) } });

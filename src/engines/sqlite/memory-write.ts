@@ -1,4 +1,5 @@
 import type Database from "better-sqlite3";
+import { OpsError } from "../../errors.ts";
 import { DEFAULT_AGENT_STATUS, type Outcome, type Prepared } from "../../memory/model.ts";
 import type { PreparedWrite } from "../../memory/port.ts";
 
@@ -158,9 +159,10 @@ export class SqliteWriter {
     if (!stored || stored.deleted_at !== null) return "duplicate";
     const last = this.#statements.lastOrder.get(stored.row_id)?.last ?? 0;
     this.#statements.setDeleted.run(Math.max(order, last), stored.row_id);
-    const { title, body } = this.#statements.indexed.get(stored.row_id)!;
+    const entry = this.#statements.indexed.get(stored.row_id);
+    if (!entry) throw withoutEntry();
     this.#statements.deleteIndex.run(stored.row_id);
-    this.#count(title, body, -1);
+    this.#count(entry.title, entry.body, -1);
     return "new";
   }
 
@@ -211,6 +213,16 @@ export class SqliteWriter {
     if (this.#documents === 0 && this.#titleLength === 0 && this.#bodyLength === 0) return;
     this.#statements.addStatistics.run(this.#documents, this.#titleLength, this.#bodyLength);
   }
+}
+
+/** Its words cannot be taken out of the sums when nobody knows them. */
+function withoutEntry(): OpsError {
+  return new OpsError({
+    code: "integrity",
+    engine: "sqlite",
+    message: "the record has no entry in the full-text index: nothing was changed",
+    hint: "opsctl maintain sqlite --yes, which makes the index anew",
+  });
 }
 
 function sameText(stored: StoredRecord, record: Remember["record"]): boolean {

@@ -291,7 +291,8 @@ describe("where there is nothing to see", () => {
     for (const pid of [70, 71]) host.process(pid, { args: [`redis-server *:${pid}`], limits: limits(100) });
     const of = async () =>
       (await findings(check("host-file-limit"), hostScope(host, { targets: [redis] }))).length;
-    expect(await of()).toBe(2);
+    // nobody listens at the port: they are the servers of others
+    expect(await of()).toBe(0);
     host.write(
       "proc/net/tcp",
       "  sl  local_address\n   0: 0100007F:18EB 00000000:0000 0A 0:0 0:0 0 0 0 4242 1\n",

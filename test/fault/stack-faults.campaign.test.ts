@@ -1,0 +1,3 @@
+import { ROUNDS, testFaults } from "./stack-faults.ts";
+
+testFaults(ROUNDS);
