@@ -18,7 +18,7 @@ export default defineConfig({
           name: "parallel",
           include: ["test/**/*.test.ts"],
           exclude: [...NEO4J, CAMPAIGNS],
-          maxWorkers: 3,
+          maxWorkers: 2,
         },
       },
       {

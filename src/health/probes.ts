@@ -1,4 +1,5 @@
 /** Asks all configured engines at once; health and stats share it. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { abortError, type Call, createCall } from "../call.ts";
 import { type EngineName, type ErrorCode, OpsError, toOpsError } from "../errors.ts";
 import type { Probe } from "./port.ts";
@@ -55,7 +56,16 @@ export async function probeAll(
   configured: readonly EngineName[] = [],
 ): Promise<EngineReport[]> {
   const limitMs = Math.max(1, Math.min(budgetMs, call.remainingMs() - RESERVE_MS));
-  const asked = await Promise.all(probes.map((probe) => report(call, probe, limitMs, isDeep)));
+  const asking: Promise<EngineReport>[] = [];
+  for (const probe of probes) {
+    const answer = report(call, probe, limitMs, isDeep);
+    // looked at below
+    answer.catch(() => {});
+    asking.push(answer);
+    // loading a driver blocks: the first server is on its way to an answer while the next driver is loaded
+    await nextTurn();
+  }
+  const asked = await Promise.all(asking);
   return ENGINE_ORDER.map(
     (engine) =>
       asked.find((one) => one.engine === engine) ??

@@ -22,7 +22,7 @@ export async function localServers({
 }: Pick<StackScope, "root" | "targets">): Promise<ServerProcess[]> {
   const near = targets.filter((target) => target.engine !== "sqlite" && isLocal(target));
   if (near.length === 0) return [];
-  const all = await processes(root);
+  const all = await processes(root, false);
   const found = await Promise.all(
     near.map(async (target) => {
       const { engine } = target;
