@@ -5,6 +5,7 @@ import type { BackupOptions, BackupPart, Catalogue, ParseFile, RunLock } from ".
 import { LOCK_FILE, makeFolder } from "./backup/work.ts";
 import { type Call, throwIfAborted } from "./call.ts";
 import type { Config } from "./config/load.ts";
+import { SHELL_SETTINGS } from "./config/settings.ts";
 import {
   dataFile,
   type Limits,
@@ -36,14 +37,6 @@ import type { Io } from "./output/io.ts";
 import type { QueryTarget, ShellCommand } from "./query/port.ts";
 import type { RestoreJournal } from "./restore/journal.ts";
 import type { Drilled, RestorePart, RestoreTask } from "./restore/port.ts";
-
-/** How each engine's own shell is called here. */
-const SHELL_SETTINGS = {
-  neo4j: "OPSCTL_CYPHER_SHELL",
-  postgres: "OPSCTL_PSQL",
-  redis: "OPSCTL_REDIS_CLI",
-  sqlite: "OPSCTL_SQLITE3",
-} as const;
 
 /** Servers that keep the memory, in the order in which listings ask them. */
 const MEMORY_SERVERS = ["neo4j", "postgres"] as const;

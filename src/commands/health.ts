@@ -5,7 +5,7 @@ import { bytes } from "../output/human.ts";
 import { type Column, printTable } from "../output/table.ts";
 import type { Context, Run } from "./command.ts";
 import { engineNames, requireConfigured } from "./engines.ts";
-import { dataScope, engineProbes } from "./probes.ts";
+import { dataFolders, engineProbes } from "./probes.ts";
 import { unfinishedRestore } from "./restore-unfinished.ts";
 
 interface Options {
@@ -69,11 +69,6 @@ function httpUrl({ app }: Context): string | undefined {
     throw usageError("NEO4J_HTTP_URL is no http:// or https:// address", "for example http://localhost:7474");
   }
   return url;
-}
-
-async function dataFolders(context: Context): Promise<string[]> {
-  const { dataPaths } = await import("../health/doctor/data-paths.ts");
-  return (await dataPaths(dataScope(context))).map(({ path }) => path);
 }
 
 interface Row {

@@ -19,7 +19,7 @@ import { TOOL_VERSION } from "../package.ts";
 import { UNFINISHED } from "../restore/journal.ts";
 import { archiveFolder } from "./backup-folder.ts";
 import type { Context } from "./command.ts";
-import { engineProbes } from "./probes.ts";
+import { dataFolders, engineProbes } from "./probes.ts";
 
 /** Keys of Redis that are looked at for namespaces: this runs every minute. */
 const SAMPLE_KEYS = 10_000;
@@ -45,7 +45,7 @@ export async function takeSnapshot(context: Context): Promise<Taken> {
     checkHealth(call, {
       probes: engineProbes(app).map((probe) => figures.after(probe)),
       host: {
-        paths: [app.dataFile, app.stateFile, folder],
+        paths: dataFolders(context),
         root: app.config.text("OPSCTL_HOST_ROOT")!,
       },
       budgetMs: app.config.durationMs("OPSCTL_HEALTH_BUDGET"),

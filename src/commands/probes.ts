@@ -24,3 +24,9 @@ export function dataScope(context: Context): DataScope {
     files: { data: app.dataFile, state: app.stateFile, archives: archiveFolder(context, undefined) },
   };
 }
+
+/** The files and folders whose file systems count. */
+export async function dataFolders(context: Context): Promise<string[]> {
+  const { dataPaths } = await import("../health/doctor/data-paths.ts");
+  return (await dataPaths(dataScope(context))).map(({ path }) => path);
+}

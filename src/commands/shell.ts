@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { SETTINGS } from "../config/settings.ts";
+import { SETTINGS, SHELL_SETTINGS } from "../config/settings.ts";
 import { OpsError } from "../errors.ts";
 import type { Context, Run } from "./command.ts";
 import { oneEngine } from "./engines.ts";
@@ -37,7 +37,7 @@ async function shell({ app, call, globals }: Context, [name = "", ...words]: str
   process.exitCode = await runAttached(call, file, [...args, ...words], {
     env: { ...WITHOUT_SECRETS, ...env },
     engine,
-    hint: `install ${file}, or say how it is called: ${PROGRAM_SETTINGS[engine]}`,
+    hint: `install ${file}, or say how it is called: ${SHELL_SETTINGS[engine]}`,
   });
   return undefined;
 }
@@ -46,10 +46,3 @@ async function shell({ app, call, globals }: Context, [name = "", ...words]: str
 const WITHOUT_SECRETS: Record<string, undefined> = Object.fromEntries(
   SETTINGS.flatMap((setting) => ("secret" in setting ? [[setting.name, undefined]] : [])),
 );
-
-const PROGRAM_SETTINGS = {
-  neo4j: "OPSCTL_CYPHER_SHELL",
-  postgres: "OPSCTL_PSQL",
-  redis: "OPSCTL_REDIS_CLI",
-  sqlite: "OPSCTL_SQLITE3",
-} as const;

@@ -203,3 +203,11 @@ export type SettingName = (typeof SETTINGS)[number]["name"];
 export const SETTING_BY_NAME: ReadonlyMap<string, Setting> = new Map(
   SETTINGS.map((setting) => [setting.name, setting]),
 );
+
+/** The setting that says how each engine's own shell is called here. */
+export const SHELL_SETTINGS = {
+  neo4j: "OPSCTL_CYPHER_SHELL",
+  postgres: "OPSCTL_PSQL",
+  redis: "OPSCTL_REDIS_CLI",
+  sqlite: "OPSCTL_SQLITE3",
+} as const satisfies Record<EngineName, SettingName>;

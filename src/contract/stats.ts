@@ -15,7 +15,7 @@ const connection = v.strictObject({
 });
 
 /** What this host's opsctl did, from its log of operations. */
-export const operationStats = v.strictObject({
+const operationStats = v.strictObject({
   /** Since when they are counted; null: nothing is. */
   since: v.nullable(time),
   count,

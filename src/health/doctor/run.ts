@@ -42,7 +42,7 @@ export interface Diagnosis {
 }
 
 /** Time for one check, ms. */
-export const CHECK_LIMIT_MS = 10_000;
+const CHECK_LIMIT_MS = 10_000;
 
 /** Checks in a row that may get no answer from a server; then the rest of its group is skipped. */
 const PATIENCE = 2;

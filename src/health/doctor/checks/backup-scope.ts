@@ -10,7 +10,7 @@ export async function setsIn(scope: StackScope): Promise<Archive[]> {
 }
 
 /** Engines of which an archive has all parts. */
-export function wholeEngines({ sidecar }: Archive): EngineName[] {
+function wholeEngines({ sidecar }: Archive): EngineName[] {
   const parts = sidecar?.metadata.parts ?? [];
   const failed = new Set(parts.filter(({ state }) => state !== "complete").map(({ engine }) => engine));
   return [...new Set(parts.map(({ engine }) => engine))].filter((engine) => !failed.has(engine));

@@ -1,10 +1,7 @@
-import { readdir } from "node:fs/promises";
+import { workIn } from "../../../backup/work.ts";
 import type { Check } from "../check.ts";
 import type { StackScope } from "../scope.ts";
 import { counted, some } from "../words.ts";
-
-/** Folders of runs, and sidecars that were not published (`backup/work.ts`). */
-const LEFTOVER = /^\.opsctl-set-|\.json\.\d+-[a-z0-9]+\.partial$/;
 
 export const backupSpools: Check<StackScope> = {
   id: "backup-spools",
@@ -13,7 +10,7 @@ export const backupSpools: Check<StackScope> = {
   looks: "hidden folders of runs beside the archives, while no run has the lock of the folder",
   async run(call, scope) {
     const folder = scope.files.archives;
-    const names = (await readdir(folder).catch(() => [])).filter((name) => LEFTOVER.test(name));
+    const names = await workIn(folder).catch(() => []);
     if (names.length === 0 || (await scope.archivesInUse(call))) return [];
     return [
       {
