@@ -1,24 +1,32 @@
 /**
  * How well `recall` finds known duplicates, on each store, beside what a newcomer would write instead:
  *
- *   node scripts/bench/recall.ts [--wipe]
+ *   node scripts/bench/recall.ts [--wipe] [--ablate | --calibrate | --traces | --determinism]
  *
- * The servers come from the usual variables (DATABASE_URL, NEO4J_URI, …); without them their rows are missing. PostgreSQL gets a
- * database of its own. Neo4j Community has one only: it must be empty, or --wipe allows to delete what it holds.
+ * --ablate: what each signal and constant earns; --calibrate: how sure `--best` has to be; --traces: pasted stack
+ * traces; --determinism: 50 runs of the built program.
+ *
+ * The servers come from the usual variables (DATABASE_URL, NEO4J_URI, …); without them their rows are missing. PostgreSQL gets
+ * a database of its own. Neo4j Community has one only: it must be empty, or --wipe allows to delete what it holds.
  */
 import { parseArgs } from "node:util";
 import { loadConfig } from "../../src/config/load.ts";
 import { type Target, targetsOf } from "../../src/config/targets.ts";
-import { bareFts5, minisearch } from "./lib/baselines.ts";
-import { type Corpus, recallDev } from "./lib/dataset.ts";
-import { quality, type Rankings, sameTopTen } from "./lib/measures.ts";
-import { rankOnServer, rankOnSqlite } from "./lib/opsctl-recall.ts";
-import { neo4jNodes, onEmptyNeo4j, onFreshPostgres } from "./lib/servers.ts";
-import { markdownTable } from "./lib/table.ts";
+import { recallDev } from "./lib/dataset.ts";
+import { ablationTable } from "./lib/recall/ablation.ts";
+import { calibrationTable } from "./lib/recall/calibration.ts";
+import { determinismTable } from "./lib/recall/determinism.ts";
+import { qualityTable, type Servers, waysTable } from "./lib/recall/quality.ts";
+import { traceTable } from "./lib/recall/trace-table.ts";
+import { neo4jNodes } from "./lib/servers.ts";
 
-const corpora = recallDev();
-const queries = corpora.flatMap((corpus) => corpus.queries);
-
+// folders go with the process; a database of PostgreSQL stays, as after any kill
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const) {
+  process.once(signal, () => process.exit(code));
+}
 try {
   await main();
 } catch (error) {
@@ -27,44 +35,38 @@ try {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { wipe: { type: "boolean" } } });
-  const { neo4j, postgres } = targetsOf(await loadConfig({}, process.env, process.cwd()));
-  if (neo4j && !values.wipe) await refuseToWipe(neo4j);
-  const sqlite = await overStores(rankOnSqlite);
-  const rows = [row("opsctl, SQLite", sqlite, sqlite)];
-  if (postgres) {
-    const fresh = (corpus: Corpus) => onFreshPostgres(postgres, (target) => rankOnServer(corpus, target));
-    rows.push(row("opsctl, PostgreSQL", await overStores(fresh), sqlite));
-  }
-  if (neo4j) {
-    const empty = (corpus: Corpus) => onEmptyNeo4j(neo4j, () => rankOnServer(corpus, neo4j));
-    rows.push(row("opsctl, Neo4j", await overStores(empty), sqlite));
-  }
-  rows.push(row("one FTS5 statement (Porter, OR, title × 3)", corpora.flatMap(bareFts5)));
-  rows.push(row("minisearch, stopwords dropped", corpora.flatMap(minisearch)));
+  const { values } = parseArgs({
+    options: {
+      wipe: { type: "boolean" },
+      ablate: { type: "boolean" },
+      calibrate: { type: "boolean" },
+      determinism: { type: "boolean" },
+      traces: { type: "boolean" },
+    },
+  });
+  if (values.traces) return console.log(await traceTable());
+  const corpora = recallDev();
+  const queries = corpora.flatMap((corpus) => corpus.queries);
   const reports = new Set(corpora.flatMap((corpus) => corpus.reports.map(({ id }) => id))).size;
   console.log(`${queries.length} queries, ${reports} bug reports (test/data/recall-dev).`);
   console.log("Tuning figures: the ranking was chosen on these queries.\n");
-  console.log(markdownTable(["", "Recall@10", "nDCG@10", "MRR", "same top ten as SQLite"], rows));
-  for (const [target, what] of [
-    [postgres, "PostgreSQL: set DATABASE_URL"],
-    [neo4j, "Neo4j: set NEO4J_URI"],
-  ] as const) {
-    if (!target) console.log(`\nmissing: ${what}`);
+  if (values.ablate) return console.log(await ablationTable());
+  if (values.calibrate) return console.log(await calibrationTable(corpora));
+  const servers = await configuredServers(values.wipe === true);
+  if (values.determinism) {
+    console.log(await determinismTable(corpora, servers));
+  } else {
+    console.log(`${await qualityTable(corpora, servers)}\n`);
+    console.log(await waysTable(corpora));
   }
+  if (!servers.postgres) console.log("\nmissing: PostgreSQL: set DATABASE_URL");
+  if (!servers.neo4j) console.log("\nmissing: Neo4j: set NEO4J_URI");
 }
 
-/** All queries, each asked in its store. */
-async function overStores(rankStore: (corpus: Corpus) => Promise<Rankings>): Promise<Rankings> {
-  const rankings: (readonly string[])[] = [];
-  for (const corpus of corpora) rankings.push(...(await rankStore(corpus)));
-  return rankings;
-}
-
-function row(name: string, rankings: Rankings, reference?: Rankings): string[] {
-  const { recall, ndcg, mrr } = quality(queries, rankings);
-  const same = reference ? `${sameTopTen(reference, rankings)} of ${queries.length}` : "";
-  return [name, ...[recall, ndcg, mrr].map((value) => value.toFixed(3)), same];
+async function configuredServers(mayWipe: boolean): Promise<Servers> {
+  const { neo4j, postgres } = targetsOf(await loadConfig({}, process.env, process.cwd()));
+  if (neo4j && !mayWipe) await refuseToWipe(neo4j);
+  return { neo4j, postgres };
 }
 
 async function refuseToWipe(target: Target): Promise<void> {

@@ -2,12 +2,14 @@ import type { Command } from "commander";
 import type * as v from "valibot";
 import type { agents, registeredAgent } from "../contract/memory.ts";
 import { heartbeat } from "../memory/agents.ts";
+import { compareBytes, pageOf, placeOf } from "../memory/cursor.ts";
 import { checkName } from "../memory/limits.ts";
 import type { Agent } from "../memory/model.ts";
 import { escapeCell } from "../output/escape.ts";
 import { age, isoTime } from "../output/human.ts";
 import { type Column, printTable } from "../output/table.ts";
-import { type Context, duration, type Run, STRICT } from "./command.ts";
+import { type Context, duration, integer, type Run, STRICT } from "./command.ts";
+import { AFTER, noteNext } from "./rows.ts";
 import { reportQueued } from "./writes.ts";
 
 type AgentRow = v.InferOutput<typeof agents>["agents"][number];
@@ -29,15 +31,25 @@ const COLUMNS: readonly Column<AgentRow>[] = [
   },
 ];
 
+interface ListOptions {
+  status?: string;
+  /** ms */
+  stale?: number;
+  limit?: number;
+  after?: string;
+}
+
 const DEFAULT_STALE_MS = 3_600_000;
 
 export function define(command: Command, run: Run): void {
   command
     .option("--status <status>", "only agents of this status")
     .option("--stale <duration>", "age from which an agent is marked ⚠ (default: 60m)", duration("--stale"))
+    .option("--limit <n>", "rows (default: all)", integer("--limit", 1, 10_000))
+    .option(...AFTER)
     .option(...STRICT)
     .addHelpText("after", "\nExamples:\n  opsctl agents --stale 60m\n  opsctl agents heartbeat obs-agent-1")
-    .action(run<{ status?: string; stale?: number }>(list));
+    .action(run<ListOptions>(list));
   command
     .command("heartbeat")
     .description("say that an agent is alive")
@@ -46,12 +58,21 @@ export function define(command: Command, run: Run): void {
     .action(run<{ strict?: boolean }>(showHeartbeat));
 }
 
-async function list({ app, call }: Context, _args: string[], options: { status?: string; stale?: number }) {
-  const { value, degraded } = await app.stores().read(call, (store) => store.agents(call, options.status));
+async function list({ app, call }: Context, _args: string[], options: ListOptions) {
+  const { status, stale = DEFAULT_STALE_MS, limit = Number.POSITIVE_INFINITY } = options;
+  const place = options.after === undefined ? undefined : placeOf("agents", options.after);
+  const { value, degraded } = await app.stores().read(call, (store) => store.agents(call, status));
+  const rest = place ? value.filter(({ name }) => compareBytes(name, place.name) > 0) : value;
+  const page = pageOf(rest, limit, "agents", ({ name }) => ({ name }));
   const now = Date.now();
-  const rows = value.map((agent) => agentRow(agent, now, options.stale ?? DEFAULT_STALE_MS));
-  const data: v.InferOutput<typeof agents> = { agents: rows, count: rows.length, degraded };
-  return { data, render: (io: Context["io"]) => printTable(io, COLUMNS, rows), degraded };
+  const rows = page.rows.map((agent) => agentRow(agent, now, stale));
+  const { next } = page;
+  const data: v.InferOutput<typeof agents> = { agents: rows, count: rows.length, next, degraded };
+  const render = async (io: Context["io"]) => {
+    await printTable(io, COLUMNS, rows);
+    noteNext(io, next);
+  };
+  return { data, render, degraded };
 }
 
 function agentRow({ name, server, status, lastSeen }: Agent, now: number, staleMs: number): AgentRow {

@@ -2,11 +2,12 @@ import type { Command } from "commander";
 import type * as v from "valibot";
 import type { forgotten, shownFix } from "../contract/memory.ts";
 import { type Degraded, OpsError } from "../errors.ts";
+import { pageOf, placeOf } from "../memory/cursor.ts";
 import type { EventView, RecordView } from "../memory/model.ts";
 import { escapeText } from "../output/escape.ts";
-import { age } from "../output/human.ts";
+import { age, isoTime } from "../output/human.ts";
 import { type Context, confirm, integer, type Run, STRICT } from "./command.ts";
-import { eventRow, fixRow, outcomeWord } from "./rows.ts";
+import { AFTER, eventPlace, eventRow, fixRow, noteNext, outcomeWord } from "./rows.ts";
 import { reportQueued } from "./writes.ts";
 
 /** `fixes show` and `fixes forget`: one record. */
@@ -16,8 +17,9 @@ export function defineRecordCommands(fixes: Command, run: Run): void {
     .description("one record with its events")
     .argument("<id>", "id of the record")
     .option("--limit <n>", "events, newest first", integer("--limit", 1, 10_000), 20)
+    .option(...AFTER)
     .option(...STRICT)
-    .action(run<{ limit: number }>(show));
+    .action(run<{ limit: number; after?: string }>(show));
   fixes
     .command("forget")
     .description("hide a record and its events everywhere; remembering it again brings it back")
@@ -28,21 +30,29 @@ export function defineRecordCommands(fixes: Command, run: Run): void {
     .action(run<{ dryRun?: boolean; yes?: boolean; strict?: boolean }>(forget));
 }
 
-async function show({ app, call }: Context, [id]: string[], { limit }: { limit: number }) {
+async function show(
+  { app, call }: Context,
+  [id]: string[],
+  { limit, after }: { limit: number; after?: string },
+) {
+  const place = after === undefined ? {} : { after: placeOf("show", after) };
   const { value, degraded } = await app.stores().read(call, async (store) => {
     const [record] = await store.byIds(call, [id!]);
-    return (
-      record && { record, events: await store.events(call, { record: record.id }, { limit, offset: 0 }) }
-    );
+    if (!record) return undefined;
+    const page = { limit: limit + 1, offset: 0, ...place };
+    return { record, events: await store.events(call, { record: record.id }, page) };
   });
   if (!value && degraded.length === 0) throw notFound(id!, degraded);
+  const { rows: events, next } = pageOf(value?.events ?? [], limit, "show", eventPlace);
   const data: v.InferOutput<typeof shownFix> = {
     fix: value ? fixRow(value.record) : null,
-    events: value?.events.map(eventRow) ?? [],
+    events: events.map(eventRow),
+    next,
     degraded,
   };
   const render = async (io: Context["io"]) => {
-    if (value) await renderRecord(io, value);
+    if (value) await renderRecord(io, { record: value.record, events });
+    noteNext(io, next);
   };
   return { data, render, degraded };
 }
@@ -58,12 +68,14 @@ async function renderRecord(
     "",
     `${outcomeWord(record.success)} last, ${record.successes} worked and ${record.failures} failed of ${record.occurrences}`,
     `id ${record.id}`,
-    ...events.map((event) => {
-      const who = [event.agent, event.server].filter((part) => part !== null).join(" on ");
-      return `  ${new Date(event.at).toISOString()} (${age(Date.now() - event.at)} ago)  ${outcomeWord(event.success)}  ${escapeText(who)}`.trimEnd();
-    }),
+    ...events.map(eventLine),
   ];
   await io.out(`${lines.join("\n")}\n`);
+}
+
+function eventLine({ agent, server, at, success }: EventView): string {
+  const who = [agent, server].filter((part) => part !== null).join(" on ");
+  return `  ${isoTime(at)} (${age(Date.now() - at)} ago)  ${outcomeWord(success)}  ${escapeText(who)}`.trimEnd();
 }
 
 async function forget(

@@ -11,7 +11,7 @@ import { type ImportOptions, importEvents, newReport, type Rejection } from "../
 import { escapeCell } from "../output/escape.ts";
 import { type Context, type Run, STRICT } from "./command.ts";
 import { readLines } from "./lines.ts";
-import { reportQueued } from "./writes.ts";
+import { NO_MASK, reportMasked, reportQueued } from "./writes.ts";
 
 /** Rejected lines that are shown when there is no --rejects file. */
 const SHOWN_REJECTIONS = 5;
@@ -23,6 +23,7 @@ export function defineTransferCommands(fixes: Command, run: Run): void {
     .description("store events from NDJSON, one a line; repeating it changes nothing")
     .argument("<file>", "a file, or - for stdin")
     .option("--rejects <file>", "write lines that were not stored there, with number and reason")
+    .option(...NO_MASK)
     .option(...STRICT)
     .addHelpText(
       "after",
@@ -30,7 +31,7 @@ export function defineTransferCommands(fixes: Command, run: Run): void {
 A line: {"issue", "solution"} or {"key", "content"}, and if known: id, event_id, details, success, agent, server, ts, tags, metadata.
 Lines that are rejected do not keep the others: exit code 3.`,
     )
-    .action(run<{ rejects?: string; strict?: boolean }>(importFile));
+    .action(run<{ rejects?: string; mask: boolean; strict?: boolean }>(importFile));
   fixes
     .command("export")
     .description("print every event as NDJSON, oldest first, as import reads it")
@@ -41,10 +42,11 @@ Lines that are rejected do not keep the others: exit code 3.`,
 async function importFile(
   context: Context,
   [file]: string[],
-  options: { rejects?: string; strict?: boolean },
+  options: { rejects?: string; mask: boolean; strict?: boolean },
 ) {
   const { app, call, io } = context;
   const startedAt = performance.now();
+  keepYoungGenerationSmall();
   checkRejects(file!, options.rejects);
   const rejects = new RejectsFile(options.rejects);
   let shown = 0;
@@ -53,6 +55,7 @@ async function importFile(
     lines: readLines(call, file!, "FILE"),
     totalBytes: sizeOf(file!),
     parseTime: timeOfLine,
+    mask: options.mask,
     async onReject(rejection) {
       await rejects.write(rejection);
       shown += 1;
@@ -67,6 +70,8 @@ async function importFile(
     throw error;
   }
   await rejects.close();
+  const masked = [...report.masked].map(([kind, count]) => ({ kind, count }));
+  reportMasked(context, masked);
   const data: v.InferOutput<typeof imported> = {
     lines: report.lines,
     imported: report.imported,
@@ -75,6 +80,7 @@ async function importFile(
     rejects: report.rejected > 0 ? (options.rejects ?? null) : null,
     queued: report.queued,
     degraded: report.degraded,
+    masked,
     duration_ms: Math.round(performance.now() - startedAt),
   };
   const failure = reportQueued(context, { failures: report.degraded });
@@ -85,6 +91,14 @@ async function importFile(
     code: isPartial ? ("partial" as const) : undefined,
     failure,
   };
+}
+
+/**
+ * A batch outlives many collections, so V8 would let its new space grow to its limit: a third of the memory of an import, for no less processor
+ * time. Of V8's limits of that space only the growth can still be set in a process that runs.
+ */
+function keepYoungGenerationSmall(): void {
+  process.getBuiltinModule("node:v8").setFlagsFromString("--semi-space-growth-factor=1");
 }
 
 function summary({

@@ -1,76 +1,128 @@
 import type { Command } from "commander";
 import type * as v from "valibot";
 import type { patterns as patternList, similarIssues, successRate } from "../contract/memory.ts";
-import { patterns } from "../memory/patterns.ts";
+import { cursorOf, pageOf, placeOf } from "../memory/cursor.ts";
+import { type Pattern, patterns } from "../memory/patterns.ts";
 import { isoTime, percent, sparkline } from "../output/human.ts";
 import { type Column, printTable } from "../output/table.ts";
 import { type Context, integer, type Run, STRICT, time } from "./command.ts";
-import { ISSUE_COLUMNS, type IssueRow, issueRow, rateOf } from "./rows.ts";
+import { AFTER, ISSUE_COLUMNS, issueRow, noteNext, ratesOf } from "./rows.ts";
 
-/** Columns of `fixes patterns`: those of `fixes similar`, and the trend over the window (counts, oldest first). */
-const PATTERN_COLUMNS: readonly Column<IssueRow & { trend: number[] | null }>[] = [
+type PatternRow = v.InferOutput<typeof patternList>["patterns"][number];
+
+/**
+ * Columns of `fixes patterns`: those of `fixes similar`, the trend over the window (counts, oldest first), events in the window before, and how
+ * many more there are in this one.
+ */
+const PATTERN_COLUMNS: readonly Column<PatternRow>[] = [
   ...ISSUE_COLUMNS,
+  { header: "trend", value: (row) => row.trend.join(" "), shown: (row) => sparkline(row.trend) },
+  { header: "before", value: (row) => row.previous_count, align: "right" },
   {
-    header: "trend",
-    value: (row) => row.trend?.join(" ") ?? null,
-    shown: (row) => (row.trend ? sparkline(row.trend) : ""),
+    header: "change",
+    value: (row) => row.change,
+    shown: ({ status, change }) =>
+      status === "new" || status === "gone" ? status : `${change > 0 ? "+" : ""}${change}`,
+    style: ({ status }) => (status === "new" ? "yellow" : status === "gone" ? "dim" : undefined),
+    align: "right",
   },
 ];
 
 /** The window of `fixes patterns`: 7 days. */
 const DEFAULT_WINDOW_MS = 7 * 86_400_000;
 
+interface PageOptions {
+  limit: number;
+  after?: string;
+}
+
 /** `fixes similar`, `fixes patterns`, `fixes success-rate`. */
 export function defineViewCommands(fixes: Command, run: Run): void {
   fixes
     .command("similar")
-    .description("issues that contain a text, with how often they occurred")
+    .description("issues that contain a text, with how often they occurred and worked")
     .argument("<type>", 'a part of the issue, case ignored: "connection" finds "reconnection"')
     .option("--limit <n>", "rows", integer("--limit", 1, 10_000), 20)
+    .option(...AFTER)
     .option(...STRICT)
-    .action(run<{ limit: number }>(similar));
+    .action(run<PageOptions>(similar));
   fixes
     .command("patterns")
-    .description("the issues that occur most")
+    .description("the issues that occur most, beside the time before: what rises, is new, is gone")
     .option("--since <time>", "seen since: an age, or a time (default: 7d)", time("--since"))
     .option("--limit <n>", "rows", integer("--limit", 1, 10_000), 20)
+    .option(...AFTER)
     .option(...STRICT)
-    .action(run<{ since?: number; limit: number }>(showPatterns));
+    .action(run<PageOptions & { since?: number }>(showPatterns));
   fixes
     .command("success-rate")
-    .description("how often fixes worked")
+    .description("how often fixes worked, with its 95 % interval")
     .argument("[type]", "only issues that contain this text, case ignored")
     .option(...STRICT)
     .action(run(showSuccessRate));
 }
 
-async function similar({ app, call }: Context, [type]: string[], { limit }: { limit: number }) {
+async function similar({ app, call }: Context, [type]: string[], { limit, after }: PageOptions) {
+  const place = after === undefined ? {} : { after: placeOf("similar", after) };
   const { value, degraded } = await app
     .stores()
-    .read(call, (store) => store.similar(call, type!.toLowerCase(), undefined, limit));
-  const issues = value.map(issueRow);
-  const data: v.InferOutput<typeof similarIssues> = { issues, count: issues.length, degraded };
-  return { data, render: (io: Context["io"]) => printTable(io, ISSUE_COLUMNS, issues), degraded };
+    .read(call, (store) => store.similar(call, { type: type!.toLowerCase(), limit: limit + 1, ...place }));
+  const page = pageOf(value, limit, "similar", (issue) => issue);
+  const issues = page.rows.map(issueRow);
+  const { next } = page;
+  const data: v.InferOutput<typeof similarIssues> = { issues, count: issues.length, next, degraded };
+  const render = async (io: Context["io"]) => {
+    await printTable(io, ISSUE_COLUMNS, issues);
+    noteNext(io, next);
+  };
+  return { data, render, degraded };
 }
 
 async function showPatterns(
   { app, call }: Context,
   _args: string[],
-  options: { since?: number; limit: number },
+  options: PageOptions & { since?: number },
 ) {
-  const since = options.since ?? Date.now() - DEFAULT_WINDOW_MS;
+  const now = Date.now();
+  const since = options.since ?? now - DEFAULT_WINDOW_MS;
+  // a page keeps the window of the first one, or its counts would be others
+  const start =
+    options.after === undefined
+      ? { since, until: Math.max(now, since + 1) }
+      : placeOf("patterns", options.after);
   const { value, degraded } = await app
     .stores()
-    .read(call, (store) => patterns(call, store, since, options.limit));
-  const rows = value.map((pattern) => ({ ...issueRow(pattern), trend: pattern.trend }));
+    .read(call, (store) => patterns(call, store, start, options.limit));
+  const rows = value.patterns.map(patternRow);
+  const next = value.next && cursorOf("patterns", value.next);
   const data: v.InferOutput<typeof patternList> = {
-    since: isoTime(since),
-    since_ms: since,
+    since: isoTime(start.since),
+    since_ms: start.since,
+    until: isoTime(start.until),
+    until_ms: start.until,
     patterns: rows,
     count: rows.length,
+    next,
     degraded,
   };
-  return { data, render: (io: Context["io"]) => printTable(io, PATTERN_COLUMNS, rows), degraded };
+  const render = async (io: Context["io"]) => {
+    await printTable(io, PATTERN_COLUMNS, rows);
+    noteNext(io, next);
+  };
+  return { data, render, degraded };
+}
+
+function patternRow(pattern: Pattern): PatternRow {
+  const { occurrences, previous, trend } = pattern;
+  const change = occurrences - previous;
+  const trends = change > 0 ? "rising" : change < 0 ? "falling" : "steady";
+  return {
+    ...issueRow(pattern),
+    previous_count: previous,
+    change,
+    status: previous === 0 ? "new" : occurrences === 0 ? "gone" : trends,
+    trend,
+  };
 }
 
 async function showSuccessRate({ app, call }: Context, [type]: string[]) {
@@ -84,16 +136,18 @@ async function showSuccessRate({ app, call }: Context, [type]: string[]) {
     successes,
     failures,
     unknown: total - successes - failures,
-    success_rate: rateOf(successes, failures),
+    ...ratesOf(value),
     degraded,
   };
+  const { success_rate: rate, success_low: low, success_high: high, unknown } = data;
+  const interval = rate === null ? "" : `, 95 % interval ${percent(low)} to ${percent(high)}`;
   return {
     data,
     render: (io: Context["io"]) =>
       io.out(
         io.stdoutIsTty
-          ? `${percent(data.success_rate)} worked: ${successes} of ${successes + failures} (${data.unknown} more without an outcome)\n`
-          : `${data.success_rate ?? ""}\t${successes}\t${failures}\t${data.unknown}\n`,
+          ? `${percent(rate)} worked: ${successes} of ${successes + failures}${interval} (${unknown} more without an outcome)\n`
+          : `${[rate ?? "", successes, failures, unknown, low ?? "", high ?? ""].join("\t")}\n`,
       ),
     degraded,
   };

@@ -4,10 +4,10 @@ import type { remembered } from "../contract/memory.ts";
 import { OpsError, usageError } from "../errors.ts";
 import { parseJson } from "../memory/json.ts";
 import { MAX_TEXT_BYTES } from "../memory/limits.ts";
-import { type FieldNames, rememberWrite } from "../memory/remember.ts";
+import { type FieldNames, maskInput, rememberWrite } from "../memory/remember.ts";
 import { type Context, collect, type Run, STRICT, textOrStdin, time } from "./command.ts";
 import { outcomeWord } from "./rows.ts";
-import { conflictError, reportQueued } from "./writes.ts";
+import { conflictError, NO_MASK, reportMasked, reportQueued } from "./writes.ts";
 
 interface Options {
   details?: string;
@@ -19,6 +19,7 @@ interface Options {
   metadata?: string;
   at?: number;
   eventId?: string;
+  mask: boolean;
   strict?: boolean;
 }
 
@@ -53,6 +54,7 @@ export function define(command: Command, run: Run): void {
       time("--at"),
     )
     .option("--event-id <id>", "your id of the event: sending it again changes nothing")
+    .option(...NO_MASK)
     .option(...STRICT)
     .addHelpText(
       "after",
@@ -65,40 +67,39 @@ Example:
     .action(run<Options>(remember));
 }
 
-async function remember(context: Context, [key, given]: string[], options: Options) {
+async function remember(context: Context, [key, text]: string[], options: Options) {
   const { app, call } = context;
   if (options.success && options.failed)
     throw usageError("--success and --failed are both given", "give one of them");
-  if (given === "-" && options.details === "-")
+  if (text === "-" && options.details === "-")
     throw usageError("CONTENT and --details both read stdin", "let one of them");
-  const content = (await textOrStdin(call, given!, "CONTENT", MAX_TEXT_BYTES)).replace(
-    given === "-" ? /\n$/ : /$^/,
+  const content = (await textOrStdin(call, text!, "CONTENT", MAX_TEXT_BYTES)).replace(
+    text === "-" ? /\n$/ : /$^/,
     "",
   );
   const details =
     options.details === undefined
       ? undefined
       : await textOrStdin(call, options.details, "--details", MAX_TEXT_BYTES);
-  const write = rememberWrite(
-    {
-      key,
-      content,
-      details,
-      success: options.success ? true : options.failed ? false : undefined,
-      agent: options.agent,
-      server: options.server,
-      tags: options.tag,
-      metadata: parseMetadata(options.metadata),
-      at: options.at,
-      eventId: options.eventId,
-    },
-    NAMES,
-    Date.now(),
-  );
+  const given = {
+    key,
+    content,
+    details,
+    success: options.success ? true : options.failed ? false : undefined,
+    agent: options.agent,
+    server: options.server,
+    tags: options.tag,
+    metadata: parseMetadata(options.metadata),
+    at: options.at,
+    eventId: options.eventId,
+  };
+  const { input, masked } = options.mask ? maskInput(given) : { input: given, masked: [] };
+  const write = rememberWrite(input, NAMES, Date.now());
   const written = await app.stores().write(call, [write]);
   const [outcome] = written.outcomes;
   const conflict = written.conflicts.get(0);
   if (conflict) throw conflictError(write.event.id, conflict);
+  reportMasked(context, masked);
   const data: v.InferOutput<typeof remembered> = {
     id: write.record.id,
     event_id: write.event.id,
@@ -106,6 +107,7 @@ async function remember(context: Context, [key, given]: string[], options: Optio
     status: written.queued.length > 0 ? "queued" : outcome === "duplicate" ? "duplicate" : "stored",
     success: write.event.success,
     queued: written.queued,
+    masked,
   };
   return {
     data,

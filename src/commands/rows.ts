@@ -3,7 +3,9 @@ import type * as v from "valibot";
 import type { fix, fixes, similarIssues } from "../contract/memory.ts";
 import { type EventView, issueOf, type RecordView } from "../memory/model.ts";
 import type { SimilarIssue } from "../memory/port.ts";
+import { wilson } from "../memory/wilson.ts";
 import { age, isoTime, outcome, percent } from "../output/human.ts";
+import type { Io } from "../output/io.ts";
 import type { Column } from "../output/table.ts";
 
 export type FixRow = v.InferOutput<typeof fix>;
@@ -58,16 +60,35 @@ export function issueRow(similar: SimilarIssue): IssueRow {
     occurrence_count: similar.occurrences,
     successes: similar.successes,
     failures: similar.failures,
-    success_rate: rateOf(similar.successes, similar.failures),
+    ...ratesOf(similar),
     last_seen: isoTime(similar.lastSeen),
     last_seen_ms: similar.lastSeen,
   };
 }
 
-/** Share of successes among the events whose outcome is known; null when none is. */
-export function rateOf(successes: number, failures: number): number | null {
+/** Share of successes among the events whose outcome is known, with its 95 % interval; null when none is. */
+export function ratesOf({ successes, failures }: { successes: number; failures: number }) {
   const known = successes + failures;
-  return known === 0 ? null : successes / known;
+  if (known === 0) return { success_rate: null, success_low: null, success_high: null };
+  const { low, high } = wilson(successes, known);
+  return { success_rate: successes / known, success_low: low, success_high: high };
+}
+
+/** `67 % (21–94 %)`. */
+export function shownRate(row: Pick<IssueRow, "success_rate" | "success_low" | "success_high">): string {
+  if (row.success_rate === null) return percent(null);
+  const low = Math.round(row.success_low! * 100);
+  return `${percent(row.success_rate)} (${low}–${percent(row.success_high)})`;
+}
+
+export const AFTER = [
+  "--after <cursor>",
+  'only rows after this place: "next" of the page before, as --json gives it',
+] as const;
+
+/** Says on a terminal how to go on; whoever reads JSON has `next`. */
+export function noteNext(io: Io, next: string | null): void {
+  if (next !== null && io.stderrIsTty) io.note(`there is more: repeat with --after ${next}`);
 }
 
 const successStyle = (success: boolean | null) => (success === null ? "dim" : success ? "green" : "red");
@@ -94,6 +115,9 @@ const fixColumns: readonly Column<Shown>[] = [
   { header: "agent", value: (row) => row.agent },
 ];
 
+/** Place of an event in a list of events. */
+export const eventPlace = ({ at, id }: EventView) => ({ at, id });
+
 /** Columns of `fixes`: key, solution, outcome, when, agent, times seen, id. */
 export const FIX_COLUMNS: readonly Column<FixRow>[] = [
   ...fixColumns,
@@ -115,7 +139,7 @@ export const ISSUE_COLUMNS: readonly Column<IssueRow>[] = [
   {
     header: "worked",
     value: (row) => row.success_rate,
-    shown: (row) => percent(row.success_rate),
+    shown: shownRate,
     align: "right",
   },
   {

@@ -30,3 +30,17 @@ export function reportQueued({ io }: Context, { failures }: Pick<Written, "failu
     hint: `correct the credentials of ${refused.engine}, then run \`opsctl queue sync\``,
   });
 }
+
+export const NO_MASK = [
+  "--no-mask",
+  "store secrets (user info of URLs, Authorization headers, well-known tokens) as they are",
+] as const;
+
+/** Says on stderr what was not stored as it was given, by kind. */
+export function reportMasked({ io }: Context, masked: Iterable<{ kind: string; count: number }>): void {
+  const kinds = new Map<string, number>();
+  for (const { kind, count } of masked) kinds.set(kind, count + (kinds.get(kind) ?? 0));
+  if (kinds.size === 0) return;
+  const counts = [...kinds].map(([kind, count]) => `${count} ${kind}`).join(", ");
+  io.note(`secrets were replaced before they were stored: ${counts} (--no-mask stores them)`, "masked:");
+}

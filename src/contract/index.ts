@@ -8,6 +8,7 @@ import * as doctor from "./doctor.ts";
 import * as memory from "./memory.ts";
 import * as migrate from "./migrate.ts";
 import * as operations from "./operations.ts";
+import * as recall from "./recall.ts";
 import * as restore from "./restore.ts";
 import { stats } from "./stats.ts";
 import { migratedVolumes } from "./volumes.ts";
@@ -20,11 +21,13 @@ export const CONTRACTS: Readonly<Record<string, GenericSchema>> = {
   agents: memory.agents,
   "agents heartbeat": memory.registeredAgent,
   remember: memory.remembered,
-  recall: memory.recalled,
+  recall: recall.recalled,
+  "recall --best": recall.bestFix,
   fixes: memory.fixes,
   "fixes show": memory.shownFix,
   "fixes similar": memory.similarIssues,
   "fixes patterns": memory.patterns,
+  "fixes timeline": memory.timeline,
   "fixes success-rate": memory.successRate,
   "fixes forget": memory.forgotten,
   "fixes import": memory.imported,

@@ -26,6 +26,8 @@ export const agents = v.strictObject({
     }),
   ),
   count,
+  /** What `--after` takes for the next rows; null at the end. */
+  next: nullableText,
   degraded,
 });
 
@@ -38,7 +40,18 @@ export const remembered = v.strictObject({
   success: v.nullable(v.boolean()),
   /** Engines that do not have it yet. */
   queued: v.array(engine),
+  /** Secrets that were replaced by `[masked:KIND]` before anything was stored. */
+  masked: v.array(
+    v.strictObject({
+      field: v.picklist(["key", "content", "details", "agent", "server", "tags", "metadata"]),
+      kind: text,
+      count,
+    }),
+  ),
 });
+
+/** What `--after` takes for the next rows; null at the end. */
+const next = nullableText;
 
 const fixFields = {
   /** The record's id. */
@@ -71,6 +84,7 @@ export const fixes = v.strictObject({
   count,
   limit: count,
   offset: count,
+  next,
   degraded,
 });
 
@@ -79,33 +93,12 @@ export const shownFix = v.strictObject({
   fix: v.nullable(fix),
   /** Newest first, at most `--limit`. */
   events: v.array(v.strictObject({ event_id: text, ...fixFields })),
+  next,
   degraded,
 });
 
-export const recalled = v.strictObject({
-  query: text,
-  results: v.array(
-    v.strictObject({
-      id: text,
-      key: text,
-      issue: nullableText,
-      content: text,
-      details: nullableText,
-      success: v.nullable(v.boolean()),
-      score: v.number(),
-      match: v.picklist(["key", "prefix", "text"]),
-      occurrences: count,
-      successes: count,
-      failures: count,
-      last_seen: time,
-      last_seen_ms: milliseconds,
-      agent: nullableText,
-      server: nullableText,
-    }),
-  ),
-  count,
-  degraded,
-});
+/** 95 % interval of the success rate (Wilson); null when no outcome is known. */
+const interval = { success_low: rate, success_high: rate };
 
 const issueFields = {
   issue: nullableText,
@@ -116,6 +109,7 @@ const issueFields = {
   failures: count,
   /** Of the events whose outcome is known; null when none is. */
   success_rate: rate,
+  ...interval,
   last_seen: time,
   last_seen_ms: milliseconds,
 };
@@ -123,20 +117,30 @@ const issueFields = {
 export const similarIssues = v.strictObject({
   issues: v.array(v.strictObject(issueFields)),
   count,
+  next,
   degraded,
 });
 
 export const patterns = v.strictObject({
   since: time,
   since_ms: milliseconds,
+  until: time,
+  until_ms: milliseconds,
+  /** Most events in the window first; after them those that occurred in the window before only. */
   patterns: v.array(
     v.strictObject({
       ...issueFields,
-      /** Events in each of 14 equal parts of the window, oldest first; null when there are too many. */
-      trend: v.nullable(v.array(count)),
+      /** Events in the window of the same length before. */
+      previous_count: count,
+      /** `occurrence_count` less `previous_count`. */
+      change: v.pipe(v.number(), v.integer()),
+      status: v.picklist(["new", "rising", "steady", "falling", "gone"]),
+      /** Events in each of 14 equal parts of the window, oldest first. */
+      trend: v.array(count),
     }),
   ),
   count,
+  next,
   degraded,
 });
 
@@ -147,6 +151,35 @@ export const successRate = v.strictObject({
   failures: count,
   unknown: count,
   success_rate: rate,
+  ...interval,
+  degraded,
+});
+
+export const timeline = v.strictObject({
+  /** The key in lower case; keys that differ in case only are one issue here. */
+  key: text,
+  /** All of the issue's events; null while a missing store keeps us from knowing them. */
+  summary: v.nullable(
+    v.strictObject({
+      occurrence_count: count,
+      successes: count,
+      failures: count,
+      success_rate: rate,
+      ...interval,
+      /** Different fixes. */
+      fixes: count,
+      first_seen: time,
+      first_seen_ms: milliseconds,
+      last_seen: time,
+      last_seen_ms: milliseconds,
+      /** Events in each of 14 equal parts from first to last. */
+      trend: v.array(count),
+    }),
+  ),
+  /** Newest first. */
+  events: v.array(v.strictObject({ event_id: text, ...fixFields })),
+  count,
+  next,
   degraded,
 });
 
@@ -166,5 +199,7 @@ export const imported = v.strictObject({
   rejects: nullableText,
   queued: v.array(engine),
   degraded,
+  /** Secrets that were replaced in these events, by kind. */
+  masked: v.array(v.strictObject({ kind: text, count })),
   duration_ms: milliseconds,
 });

@@ -4,8 +4,11 @@
  */
 import { stemmer } from "stemmer";
 import { issueOf, type MemoryRecord, type Prepared } from "./model.ts";
+import { SHAPE_PREFIX, shapesOf } from "./noise.ts";
 import { STOPWORDS } from "./stopwords.ts";
 
+/** Version of what `prepare` makes: an index of another version is made anew (older) or refused (newer). 2: shapes. */
+export const INDEX_VERSION = 2;
 /** Lucene's whitespace tokens end at 255 characters, PostgreSQL lexemes at 2,047 bytes; nothing real is longer than this. */
 export const MAX_TOKEN_LENGTH = 64;
 /** Tokens of one record. */
@@ -43,18 +46,16 @@ export function tokenize(text: string, limit: number = MAX_TOKENS): string[] {
 }
 
 /**
- * Distinct terms of a query and what each counts: a word 1; the parts of an identifier share the weight of one word, so that a name in
- * camel case (`SeaMonkey`) does not outweigh the words around it.
+ * Tokens of a text in order, each with the share of a word that it counts: a word 1; the parts of an identifier share the weight of one word, so
+ * that a name in camel case (`SeaMonkey`) does not outweigh the words around it.
  */
-export function queryTerms(text: string): Map<string, number> {
-  const weights = new Map<string, number>();
+export function visitTokens(text: string, visit: (token: string, share: number) => void): void {
   for (const [word] of text.matchAll(WORD)) {
     const [first, ...parts] = tokensOfWord(word);
+    if (first !== undefined) visit(first, 1);
     const share = ASCII_WORD.test(word) ? 1 / parts.length : 1;
-    if (first !== undefined) weights.set(first, 1);
-    for (const part of parts) weights.set(part, Math.max(share, weights.get(part) ?? 0));
+    for (const part of parts) visit(part, share);
   }
-  return weights;
 }
 
 /** What a store indexes for a record: title from the issue (or the whole key), body from content and details. */
@@ -66,6 +67,7 @@ export function prepare(record: Pick<MemoryRecord, "key" | "content" | "details"
   return {
     title: title.join(" "),
     body: body.join(" "),
+    shape: shapesOf(`${issueOf(record.key) ?? record.key}\n${text}`).join(" "),
     titleLength: title.length,
     bodyLength: body.length,
     foldedKey: record.key.toLowerCase(),
@@ -116,11 +118,12 @@ function asciiTokens(word: string): string[] {
   return tokens;
 }
 
-/** Undefined for a stopword and for what holds no letter or digit. */
+/** Undefined for a stopword, for what holds no letter or digit, and for what would pass for a shape. */
 function normalize(word: string): string | undefined {
   const lower = word.toLowerCase();
   if (STOPWORDS.has(lower) || !/[a-z0-9]/.test(lower)) return undefined;
-  return stemmer(lower.slice(0, MAX_TOKEN_LENGTH));
+  const token = stemmer(lower.slice(0, MAX_TOKEN_LENGTH));
+  return token.startsWith(SHAPE_PREFIX) ? undefined : token;
 }
 
 /**

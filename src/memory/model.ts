@@ -31,6 +31,8 @@ export interface RecordView extends MemoryRecord {
   failures: number;
   /** Time of the latest event, ms. The latest event is the greatest (at, id), ids compared byte by byte. */
   lastSeen: number;
+  /** Id of that event. */
+  lastEvent: string;
   firstSeen: number;
   success: boolean | null;
   agent: string | null;
@@ -53,11 +55,13 @@ export interface Agent {
 
 /**
  * What the full-text index of every store holds for a record: the analyzer's tokens, separated by spaces, verbatim.
- * `title` are the tokens of the issue (the key), `body` those of content and details.
+ * `title` are the tokens of the issue (the key), `body` those of content and details, `shape` one for each line that holds values which
+ * change from one occurrence to the next (`shapesOf` in noise.ts). Shapes are no words: they count in no length.
  */
 export interface Prepared {
   title: string;
   body: string;
+  shape: string;
   titleLength: number;
   bodyLength: number;
   /** The whole key in lower case (Unicode), for prefix and substring matches that are the same in every store. */

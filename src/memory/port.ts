@@ -14,11 +14,23 @@ export interface RecordFilter {
   agent?: string;
   /** Id of the record. */
   record?: string;
+  /** The whole folded key of the record. */
+  key?: string;
+}
+
+/** Place of a row in a list that is ordered by (at, id) of its (latest) event, newest first. */
+export interface EventCursor {
+  /** ms */
+  at: number;
+  /** Id of the event. */
+  id: string;
 }
 
 export interface Page {
   limit: number;
   offset: number;
+  /** Only rows that come after this place; `offset` counts from there. */
+  after?: EventCursor;
 }
 
 /** How often a term occurs and how long the texts are: what BM25 needs to know of a corpus. */
@@ -32,6 +44,24 @@ export interface CorpusStatistics {
 export interface TermStatistics extends CorpusStatistics {
   /** Document frequency of each asked term that occurs. */
   frequencies: Map<string, number>;
+  /** Version of the analyzer that made the oldest entry of the index (see INDEX_VERSION). */
+  indexVersion: number;
+}
+
+/** Terms that a record must hold all of. */
+export type Conjunction = readonly string[];
+
+export interface Candidates {
+  candidates: Candidate[];
+  /** The rows that match were more than the store was allowed to look at. */
+  isCut: boolean;
+}
+
+/** A word of the index. */
+export interface VocabularyTerm {
+  term: string;
+  /** Records that hold it. */
+  df: number;
 }
 
 /** A record that shares a term with the query, with the tokens that were indexed for it. */
@@ -50,6 +80,26 @@ export interface SimilarIssue {
   successes: number;
   failures: number;
   lastSeen: number;
+}
+
+/** Place of an issue in the order of `similar`. */
+export type IssueCursor = Pick<SimilarIssue, "occurrences" | "lastSeen" | "key">;
+
+export interface SimilarQuery {
+  /** Lower-case part of the folded issue; "" for all. */
+  type: string;
+  /** Only events at or after this time, ms. */
+  since?: number;
+  /** Only issues that come after this place. */
+  after?: IssueCursor;
+  limit: number;
+}
+
+/** `parts` equal parts of the time from `from` to `to` (ms, `to` excluded). */
+export interface Window {
+  from: number;
+  to: number;
+  parts: number;
 }
 
 export interface SuccessCounts {
@@ -121,13 +171,38 @@ export interface MemoryStore {
 
   terms(call: Call, terms: readonly string[]): Promise<TermStatistics>;
 
-  /** Records that hold at least one of the terms and pass the filter, the best `limit` by the store's own BM25 order. */
-  candidates(call: Call, terms: readonly string[], filter: RecordFilter, limit: number): Promise<Candidate[]>;
+  /**
+   * Records that hold all terms of at least one of the conjunctions and pass the filter, the best `limit` by the store's own BM25 order over
+   * all these terms.
+   * @param rows the store looks at no more matching rows than this (at the newest, where it can choose), and says when there were more
+   */
+  candidates(
+    call: Call,
+    wanted: readonly Conjunction[],
+    filter: RecordFilter,
+    limit: number,
+    rows: number,
+  ): Promise<Candidates>;
 
   /**
-   * Issues (records grouped by key) whose folded issue contains the lower-case `type`; most occurrences first, then newest, then key.
+   * Words of the index (no shapes) that contain at least one of the pieces, of `lengths.min` to `lengths.max` characters: the most frequent
+   * `limit` of them, ties by the word.
+   * @param pieces 2 to 20 characters of [a-z0-9_] each
    */
-  similar(call: Call, type: string, since: number | undefined, limit: number): Promise<SimilarIssue[]>;
+  vocabulary(
+    call: Call,
+    pieces: readonly string[],
+    lengths: { min: number; max: number },
+    limit: number,
+  ): Promise<VocabularyTerm[]>;
+
+  /**
+   * Issues (visible records grouped by key) whose folded issue contains `type`; most occurrences first, then newest, then key.
+   */
+  similar(call: Call, query: SimilarQuery): Promise<SimilarIssue[]>;
+
+  /** Events of the visible records with exactly these keys, by part of the window, oldest first. Keys without any event in it are left out. */
+  histogram(call: Call, keys: readonly string[], window: Window): Promise<Map<string, number[]>>;
 
   /** Events of visible records, optionally of those whose folded issue contains `type` and at or after `since`. */
   successCounts(call: Call, type: string | undefined, since: number | undefined): Promise<SuccessCounts>;

@@ -12,6 +12,7 @@ import {
   optionalText,
 } from "./limits.ts";
 import { NAMESPACE } from "./model.ts";
+import { maskJson } from "./secrets.ts";
 
 /** What a client says of one event and its record. Everything but key and content may be missing. */
 export interface RememberInput {
@@ -33,6 +34,33 @@ export type RememberWrite = Extract<NewWrite, { kind: "remember" }>;
 
 /** How messages name the fields: flags on the command line, JSON names in an import. */
 export type FieldNames = Record<keyof RememberInput, string>;
+
+/** Secrets of one kind that were masked in one field. */
+export interface Masked {
+  field: (typeof MASKED_FIELDS)[number];
+  kind: string;
+  count: number;
+}
+
+/** Ids are left as they are: they name something in the client's own books. */
+const MASKED_FIELDS = ["key", "content", "details", "agent", "server", "tags", "metadata"] as const;
+
+/**
+ * The input without secrets, and what was masked, by field. It is done before anything is derived from the text, so that ids and digests are those of
+ * the masked text and two hosts agree on them.
+ */
+export function maskInput(input: RememberInput): { input: RememberInput; masked: Masked[] } {
+  const clean = { ...input };
+  const masked: Masked[] = [];
+  for (const field of MASKED_FIELDS) {
+    clean[field] = maskJson(input[field], (kind) => {
+      const known = masked.find((one) => one.field === field && one.kind === kind);
+      if (known) known.count += 1;
+      else masked.push({ field, kind, count: 1 });
+    });
+  }
+  return { input: clean, masked };
+}
 
 /**
  * Checks an input and makes the write of it.

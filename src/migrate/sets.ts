@@ -25,8 +25,8 @@ export const SHIPPED_SETS: readonly ShippedSet[] = [
   {
     engine: "neo4j",
     set: "memory",
-    schemaVersion: "v1.0.0",
-    latest: 1,
+    schemaVersion: "v1.1.0",
+    latest: 2,
     title: "fixes, agents, issues and their index",
     isDefault: true,
     owns: ["Memory", "Event", "Fix", "Issue", "Agent", "Term", "Stat", "OF", "RESOLVES", "APPLIED_BY"],
@@ -52,8 +52,8 @@ export const SHIPPED_SETS: readonly ShippedSet[] = [
   {
     engine: "postgres",
     set: "memory",
-    schemaVersion: "v1.0.0",
-    latest: 1,
+    schemaVersion: "v1.1.0",
+    latest: 2,
     title: "records, events, agents and their index",
     isDefault: true,
     owns: ["memori_metadata", "memori_events", "memori_agents", "memori_terms", "memori_statistics"],
@@ -103,8 +103,8 @@ export const SHIPPED_SETS: readonly ShippedSet[] = [
   {
     engine: "sqlite",
     set: "memory",
-    schemaVersion: "v1.0.0",
-    latest: 1,
+    schemaVersion: "v1.1.0",
+    latest: 2,
     title: "records, events, agents and their index",
     isDefault: true,
     owns: [

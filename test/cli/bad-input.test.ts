@@ -550,7 +550,7 @@ test("a database of a newer opsctl: 1, reads included", async () => {
   const database = new Database(newer);
   database.exec(
     `INSERT INTO opsctl_migrations SELECT set_name, 'V999', 999, 'V999-future-up.sql', 'future', checksum, state,
-       statement_index, applied_by, applied_at, duration_ms, '99.0.0' FROM opsctl_migrations`,
+       statement_index, applied_by, applied_at, duration_ms, '99.0.0' FROM opsctl_migrations LIMIT 1`,
   );
   database.close();
   for (const args of [

@@ -181,7 +181,7 @@ describe("init --sets", () => {
       );
     expect(await listed()).toMatchObject([{ set: "memory", state: "pending", applied: null, default: true }]);
     await box.ok(["init", "sqlite"], { env: { OPSCTL_DB: db } });
-    expect(await listed()).toMatchObject([{ state: "applied", applied: "V001" }]);
+    expect(await listed()).toMatchObject([{ state: "applied", applied: "V002" }]);
     execFileSync("sqlite3", [db, "UPDATE opsctl_migrations SET state = 'failed'"]);
     expect(await listed()).toMatchObject([{ state: "partly", applied: null }]);
     const unreachable = await box.json("init --list", ["init", "--list"], {
@@ -196,7 +196,10 @@ describe("init --sets", () => {
   test("the embedded file's memory is rolled back like any other set, and made anew by its next use", async () => {
     const file = { env: { OPSCTL_DB: `${box.dir}/embedded.db` } };
     await box.ok(["remember", "issue:a", "b"], file);
-    await box.ok(["migrate", "down", "sqlite", "--set", "memory", "--yes", "--no-copy"], file);
+    await box.ok(
+      ["migrate", "down", "sqlite", "--set", "memory", "--steps", "2", "--yes", "--no-copy"],
+      file,
+    );
     const tables = () =>
       execFileSync("sqlite3", [file.env.OPSCTL_DB, "SELECT name FROM sqlite_schema WHERE type = 'table'"], {
         encoding: "utf8",

@@ -69,7 +69,7 @@ describe("agents", () => {
       ["ok", "obs-agent-2", "prod-2", "idle", expect.stringMatching(ISO)],
     ]);
     const { agents, ...rest } = await json("agents", ["agents", "--stale", "1ms", "--status", "idle"]);
-    expect(rest).toEqual({ count: 1, degraded: [] });
+    expect(rest).toEqual({ count: 1, next: null, degraded: [] });
     expect(agents).toEqual([
       {
         name: "obs-agent-2",
@@ -121,6 +121,7 @@ describe("remember", () => {
       status: "stored",
       success: true,
       queued: [],
+      masked: [],
     });
     const second = [
       ...fix,
@@ -217,6 +218,7 @@ describe("fixes", () => {
       count: 1,
       limit: 1,
       offset: 0,
+      next: expect.any(String),
       degraded: [],
     });
   });
@@ -264,11 +266,15 @@ describe("fixes", () => {
           successes: 1,
           failures: 1,
           success_rate: 0.5,
+          // Wilson's interval of 1 in 2
+          success_low: expect.closeTo(0.0945, 3),
+          success_high: expect.closeTo(0.9055, 3),
           last_seen: LATER,
           last_seen_ms: Date.parse(LATER),
         },
       ],
       count: 1,
+      next: expect.any(String),
       degraded: [],
     });
   });
@@ -279,19 +285,66 @@ describe("fixes", () => {
     expect(patterns).toMatchObject({
       since: "2026-03-02T00:00:00.000Z",
       since_ms: Date.parse(since),
-      count: 1,
+      next: null,
     });
-    expect(patterns.patterns).toMatchObject([{ key: "issue:connection-timeout", occurrence_count: 1 }]);
-    const { trend } = (patterns as unknown as { patterns: { trend: number[] }[] }).patterns[0]!;
+    const [first, ...others] = patterns.patterns as { key: string; status: string; trend: number[] }[];
+    expect(first).toMatchObject({
+      key: "issue:connection-timeout",
+      occurrence_count: 1,
+      previous_count: 1,
+      change: 0,
+      status: "steady",
+    });
+    const { trend } = first!;
     expect(trend).toHaveLength(14);
     expect(trend.reduce((sum, count) => sum + count, 0)).toBe(1);
-    expect(await rows(["fixes", "--since", since, "patterns"])).toEqual([
-      ["issue:connection-timeout", "1", "0", LATER, "Increased the pool timeout to 30s", trend.join(" ")],
+    // remembered in the window before, and not since
+    expect(others.map(({ key, status }) => [key, status]).sort()).toEqual([
+      ["issue:disk-full", "gone"],
+      ["issue:oom", "gone"],
+      ["issue:reconnection-storm", "gone"],
+      ["note:runbook", "gone"],
     ]);
+    const printed = await rows(["fixes", "--since", since, "patterns"]);
+    expect(printed[0]).toEqual([
+      "issue:connection-timeout",
+      "1",
+      "0",
+      LATER,
+      "Increased the pool timeout to 30s",
+      trend.join(" "),
+      "1",
+      "0",
+    ]);
+    expect(printed).toHaveLength(5);
   });
 
-  test("success-rate counts events whose outcome is known", async () => {
-    expect(await rows(["fixes", "success-rate", "connection"])).toEqual([[String(2 / 3), "2", "1", "0"]]);
+  test("timeline: one issue's events, newest first, below their sums", async () => {
+    const args = ["fixes", "timeline", "connection-timeout"];
+    const { summary, events, ...rest } = await json("fixes timeline", [...args, "--limit", "1"]);
+    expect(rest).toEqual({
+      key: "issue:connection-timeout",
+      count: 1,
+      next: expect.any(String),
+      degraded: [],
+    });
+    expect(summary).toMatchObject({
+      occurrence_count: 2,
+      successes: 1,
+      failures: 1,
+      fixes: 1,
+      first_seen: AT,
+    });
+    expect(events).toMatchObject([{ event_id: "e-2", id: CONNECTION, success: false }]);
+    const older = await json("fixes timeline", [...args, "--after", rest["next"]]);
+    expect(older).toMatchObject({ events: [{ event_id: "e-1" }], count: 1, next: null });
+  });
+
+  test("success-rate counts events whose outcome is known, and says how sure that is", async () => {
+    const [row] = await rows(["fixes", "success-rate", "connection"]);
+    expect(row!.slice(0, 4)).toEqual([String(2 / 3), "2", "1", "0"]);
+    // Wilson's interval of 2 in 3
+    expect(row!.slice(4).map((bound) => Number(bound).toFixed(3))).toEqual(["0.208", "0.939"]);
     expect(await json("fixes success-rate", ["fixes", "success-rate"])).toEqual({
       type: null,
       total: 6,
@@ -299,6 +352,9 @@ describe("fixes", () => {
       failures: 2,
       unknown: 2,
       success_rate: 0.5,
+      // 2 of 4
+      success_low: expect.closeTo(0.15, 3),
+      success_high: expect.closeTo(0.85, 3),
       degraded: [],
     });
   });
@@ -326,7 +382,10 @@ describe("recall", () => {
       last_seen_ms: Date.parse(LATER),
       agent: null,
       server: null,
+      matched: expect.arrayContaining(["etimedout", "acquireconnection"]),
+      explain: null,
     });
+    expect(answer).toMatchObject({ next: null, explain: null });
     expect(answer.count).toBe((answer.results as unknown[]).length);
   });
 
@@ -348,14 +407,43 @@ describe("recall", () => {
         "failed",
         "2",
         LATER,
-        expect.stringMatching(/^\d+\.\d+$/),
+        expect.stringMatching(/^\d+(\.\d+)?$/),
         CONNECTION,
+        "pool timeout",
       ],
     ]);
     expect(await rows(["recall", "pool timeout", "--success"])).toEqual([]);
     expect(await rows(["recall", "pool timeout", "--agent", "nobody"])).toEqual([]);
     expect(await rows(["recall", "pool timeout", "--since", "2026-03-03"])).toEqual([]);
     expect(await rows(["recall", "pool timeout", "--agent", "obs-agent-1"])).toHaveLength(1);
+  });
+
+  test("--explain says of what the score is made", async () => {
+    const { results, explain } = await json("recall", ["recall", "pool timeout", "--explain"]);
+    const [best] = results as {
+      score: number;
+      explain: { signals: { share: number }[]; success: { share: number }; terms: string[] };
+    }[];
+    const { signals, success, terms } = best!.explain;
+    expect(terms.sort()).toEqual(["pool", "timeout"]);
+    const sum = signals.reduce((shares, { share }) => shares + share, success.share);
+    expect(sum).toBeCloseTo(best!.score, 5);
+    expect(explain).toMatchObject({ documents: 5, noisy: false, cut: false });
+  });
+
+  test("--best: one fix that worked, in words; exit code 4 without one", async () => {
+    const known = ["recall", "--best", "reconnection storm"];
+    expect(await json("recall --best", known)).toMatchObject({
+      best: { key: "issue:reconnection-storm", content: "Added jitter, resolved", success: true },
+      why: "convincing",
+    });
+    expect(await box.ok(known)).toMatch(
+      /^Added jitter, resolved\n\nFor issue:reconnection-storm: it worked; /,
+    );
+    const failed = await json("recall --best", ["recall", "--best", "connection-timeout"], { code: 4 });
+    expect(failed).toMatchObject({ best: null, why: "only_failed", failed: [{ id: CONNECTION }] });
+    const unheard = await json("recall --best", ["recall", "--best", "zzz unheard"], { code: 4 });
+    expect(unheard).toMatchObject({ best: null, why: "nothing_known", confidence: null, failed: [] });
   });
 
   test("--batch answers line by line, in order", async () => {
@@ -365,8 +453,8 @@ describe("recall", () => {
       .split("\n")
       .map((line) => JSON.parse(line));
     expect(lines).toEqual([
-      { id: "q1", results: [expect.objectContaining({ id: CONNECTION })], degraded: [] },
-      { id: 2, results: [], degraded: [] },
+      { id: "q1", results: [expect.objectContaining({ id: CONNECTION })], explain: null, degraded: [] },
+      { id: 2, results: [], explain: null, degraded: [] },
     ]);
   });
 });
@@ -385,6 +473,7 @@ describe("import, export, forget", () => {
       rejects,
       queued: [],
       degraded: [],
+      masked: [],
       duration_ms: expect.any(Number),
     });
     const lines = readFileSync(rejects, "utf8")
@@ -537,9 +626,9 @@ describe("looking around", () => {
     expect(list).toContainEqual([
       "sqlite",
       "memory",
-      "v1.0.0",
+      "v1.1.0",
       "applied",
-      "V001",
+      "V002",
       "records, events, agents and their index",
       "yes",
     ]);

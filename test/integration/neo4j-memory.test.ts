@@ -166,7 +166,7 @@ describe("Neo4j memory graph", () => {
   it("says what to do with a database that was never initialised", async () => {
     await neo4j.wipe();
     const expected = { code: "failed", engine: "neo4j", hint: "opsctl init neo4j" };
-    await expect(store.candidates(call, ["pod"], {}, 5)).rejects.toMatchObject(expected);
+    await expect(store.candidates(call, [["pod"]], {}, 5, 100)).rejects.toMatchObject(expected);
     await expect(apply(remember({ key: "issue:a", content: "pod", eventId: "1" }))).rejects.toMatchObject(
       expected,
     );

@@ -34,8 +34,8 @@ describe("Neo4j migrations", () => {
     expect(await target.history(call)).toEqual([]);
     const first = await init();
     expect(first.changes).toEqual([]);
-    expect(first.sets).toMatchObject([{ set: "memory", state: "applied", versions: ["V001"] }]);
-    expect(first.sets[0]!.counts).toMatchObject({ fixes: 0, agents: 0, issues: 0, memories: 0, indexes: 15 });
+    expect(first.sets).toMatchObject([{ set: "memory", state: "applied", versions: ["V001", "V002"] }]);
+    expect(first.sets[0]!.counts).toMatchObject({ fixes: 0, agents: 0, issues: 0, memories: 0, indexes: 16 });
     const second = await init();
     expect(second).toMatchObject({ changes: [], sets: [{ state: "unchanged", versions: [] }] });
     const indexes = await ask<{ name: string }>(
@@ -48,6 +48,7 @@ describe("Neo4j migrations", () => {
         ...{ set_name: "memory", version: "V001", seq: 1, state: "applied", statement_index: 0 },
         applied_by: "tester@host",
       }),
+      expect.objectContaining({ version: "V002", seq: 2, state: "applied", statement_index: 0 }),
     ]);
   });
 
@@ -134,7 +135,7 @@ describe("Neo4j migrations", () => {
     await command(`CREATE VECTOR INDEX vector_x FOR (n:X) ON (n.v) OPTIONS ${vector}`);
     const dump = await target.dump!(call);
     expect(dump).not.toContain("opsctl_");
-    expect(dump.match(/^CREATE .*;$/gm)).toHaveLength(19);
+    expect(dump.match(/^CREATE .*;$/gm)).toHaveLength(20);
     await neo4j.wipe();
     const statements = target.statements(dump).map(({ text }) => text);
     for (const text of statements.reverse()) await command(text);
@@ -143,17 +144,17 @@ describe("Neo4j migrations", () => {
 
   it("writes rows of history all or none", async () => {
     await init();
-    const [row] = await target.history(call);
+    const [row, second] = await target.history(call);
     const marked = { ...row!, set_name: "user", version: "V002", seq: 2, state: "applied" as const };
     await target.exclusively(call, 0, async () => {
       await target.record(call, [marked, { ...row!, state: "reverted" }]);
-      expect(await target.history(call)).toEqual([{ ...row, state: "reverted" }, marked]);
+      expect(await target.history(call)).toEqual([{ ...row, state: "reverted" }, second, marked]);
       await command("MATCH (l:opsctl_lock) SET l.holder = 'thief'");
       await expect(target.record(call, [{ ...marked, version: "V003" }, row!])).rejects.toMatchObject({
         code: "locked",
       });
     });
-    expect(await target.history(call)).toEqual([{ ...row, state: "reverted" }, marked]);
+    expect(await target.history(call)).toEqual([{ ...row, state: "reverted" }, second, marked]);
   });
 
   it("ships a file that plain cypher-shell can run: one statement a semicolon, comments on lines of their own", () => {

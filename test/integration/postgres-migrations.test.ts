@@ -104,7 +104,8 @@ describe("PostgreSQL: init", () => {
       expect(second.changes).toEqual([]);
       expect(second.sets.map((set) => set.state)).toEqual(["unchanged", "unchanged"]);
       expect(await target.history(testCall())).toMatchObject([
-        { set_name: "memory", version: "V001", seq: 1, state: "applied", applied_by: "tester@host" },
+        { set_name: "memory", version: "V001", seq: 1 },
+        { set_name: "memory", version: "V002", seq: 2, state: "applied", applied_by: "tester@host" },
         { set_name: "vectors", version: "V001", seq: 1, state: "applied" },
       ]);
     });

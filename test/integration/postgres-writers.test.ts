@@ -9,6 +9,7 @@ import { applySets } from "../../src/migrate/shipped.ts";
 import { remember } from "../contract/memory-store.ts";
 import { testCall } from "../support/calls.ts";
 import { postgresDatabase, type TestDatabase } from "../support/servers.ts";
+import { expectExactCorpus } from "./postgres-memory-kit.ts";
 
 let database: TestDatabase;
 let connections: PostgresConnection[];
@@ -71,24 +72,7 @@ it("keeps frequencies and statistics exact while four write overlapping batches 
   const stored = await first!.query<{ n: number }>(testCall(), "SELECT count(*) AS n FROM memori_events");
   expect(outcomes.flat().filter((outcome) => outcome === "new").length).toBeGreaterThanOrEqual(stored[0]!.n);
   expect(outcomes.flat()).not.toContain("conflict");
-  const differences = await first!.query(
-    testCall(),
-    `WITH counted AS (
-       SELECT w.lexeme AS term, count(*) AS df FROM memori_metadata m, unnest(m.search) w
-       WHERE m.deleted_at IS NULL GROUP BY 1
-     )
-     SELECT coalesce(c.term, t.term) FROM counted c FULL JOIN memori_terms t ON t.term = c.term
-     WHERE c.df IS DISTINCT FROM t.df`,
-  );
-  expect(differences).toEqual([]);
-  const statistics = await first!.query(
-    testCall(),
-    `SELECT s.documents = count(m.id) AND s.title_length = sum(m.title_length)
-       AND s.body_length = sum(m.body_length) AS same
-     FROM memori_statistics s LEFT JOIN memori_metadata m ON m.deleted_at IS NULL
-     GROUP BY s.documents, s.title_length, s.body_length`,
-  );
-  expect(statistics).toEqual([{ same: true }]);
+  await expectExactCorpus(first!);
   const visible = await first!.query(
     testCall(),
     `SELECT m.id FROM memori_metadata m
@@ -106,13 +90,15 @@ it("indexes as many distinct tokens as the analyzer lets through", async () => {
   write.prepared = {
     title: "",
     body: tokens.join(" "),
+    shape: "__s_0123456789abcdef",
     titleLength: 0,
     bodyLength: tokens.length,
     foldedKey: "issue:large",
   };
   expect(tokens).toHaveLength(16_000);
   expect(await store.apply(testCall(), [write])).toEqual(["new"]);
-  const found = await store.candidates(testCall(), [tokens[0]!, tokens.at(-1)!], {}, 10);
+  const wanted = [[tokens[0]!], [tokens.at(-1)!, write.prepared.shape]];
+  const { candidates: found } = await store.candidates(testCall(), wanted, {}, 10, 100);
   expect(found.map(({ id }) => id)).toEqual([write.record.id]);
   expect(found[0]!.prepared).toEqual(write.prepared);
 });

@@ -1,23 +1,25 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { bareFts5 } from "../../scripts/bench/lib/baselines.ts";
+import { bareFts5, weightedFts5 } from "../../scripts/bench/lib/baselines.ts";
 import { recallDev } from "../../scripts/bench/lib/dataset.ts";
 import { type Quality, quality, sameTopTen } from "../../scripts/bench/lib/measures.ts";
 import { rankOnSqlite } from "../../scripts/bench/lib/opsctl-recall.ts";
 
-/** What opsctl may lose against one hand-written FTS5 statement on the queries that it was tuned on. */
-const TOLERANCE = 0.02;
+/** What opsctl is ahead of one FTS5 statement, in nDCG@10, on the queries that it was tuned on. */
+const LEAD = 0.04;
 
 describe("recall on the tuning split, embedded file", () => {
   const corpora = recallDev();
   const queries = corpora.flatMap((corpus) => corpus.queries);
   let own: Quality;
   let bare: Quality;
+  let weighted: Quality;
 
   beforeAll(async () => {
     const rankings: (readonly string[])[] = [];
     for (const corpus of corpora) rankings.push(...(await rankOnSqlite(corpus)));
     own = quality(queries, rankings);
     bare = quality(queries, corpora.flatMap(bareFts5));
+    weighted = quality(queries, corpora.flatMap(weightedFts5));
   });
 
   it("has all of the data", () => {
@@ -30,14 +32,19 @@ describe("recall on the tuning split, embedded file", () => {
     }
   });
 
-  it("finds as much as one FTS5 statement", () => {
-    expect(own.recall).toBeGreaterThanOrEqual(bare.recall - TOLERANCE);
-    expect(own.ndcg).toBeGreaterThanOrEqual(bare.ndcg - TOLERANCE);
+  it("is ahead of one FTS5 statement", () => {
+    expect(own.recall).toBeGreaterThanOrEqual(bare.recall);
+    expect(own.ndcg).toBeGreaterThanOrEqual(bare.ndcg + LEAD);
+  });
+
+  it("is no worse than one that weighs the issue's words as opsctl does", () => {
+    expect(own.recall).toBeGreaterThanOrEqual(weighted.recall);
+    expect(own.ndcg).toBeGreaterThanOrEqual(weighted.ndcg);
   });
 
   it("keeps the quality that it was released with", () => {
-    expect(own.recall).toBeGreaterThanOrEqual(0.78);
-    expect(own.ndcg).toBeGreaterThanOrEqual(0.66);
+    expect(own.recall).toBeGreaterThanOrEqual(0.83);
+    expect(own.ndcg).toBeGreaterThanOrEqual(0.69);
   });
 });
 

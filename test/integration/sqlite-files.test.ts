@@ -92,6 +92,7 @@ describe("a file of another program", () => {
       expect(own.tables()).toContain("a");
       expect((await own.target.history(own.call)).map(({ set_name }) => set_name)).toEqual([
         "memory",
+        "memory",
         "user",
       ]);
       expect(own.values("PRAGMA journal_mode")).toEqual(["wal"]);

@@ -3,7 +3,6 @@ import { Redis } from "ioredis";
 import neo4j, { type Driver, type Plan } from "neo4j-driver";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { EngineName } from "../../src/errors.ts";
 import { DATA_SETS, ownedNames } from "../../src/migrate/sets.ts";
 import { Sandbox } from "../support/cli.ts";
 import { postgresDatabase } from "../support/servers.ts";
@@ -95,7 +94,7 @@ describe("the shipped sets on a real stack", () => {
       listed["sets"]
         .filter(({ configured }: { configured: boolean }) => configured)
         .map(({ state, applied }: { state: string; applied: string }) => `${state} ${applied}`),
-    ).toEqual(SERVER_SETS.map(() => "applied V001"));
+    ).toEqual(SERVER_SETS.map(({ latest }) => `applied V00${latest}`));
   });
 
   it("makes nothing but what the sets say they own", async () => {
@@ -275,7 +274,16 @@ describe("the shipped sets on a real stack", () => {
       return execFileSync("pg_dump", args, { encoding: "utf8" }).replaceAll(/^\\(un)?restrict .*$/gm, "");
     }
 
-    const down = (engine: EngineName, set: string) => ["migrate", "down", engine, "--set", set, "--yes"];
+    const down = ({ engine, set, latest }: (typeof SERVER_SETS)[number]) => [
+      "migrate",
+      "down",
+      engine,
+      "--set",
+      set,
+      "--steps",
+      String(latest),
+      "--yes",
+    ];
 
     let before: Awaited<ReturnType<typeof schemas>>;
 
@@ -286,8 +294,9 @@ describe("the shipped sets on a real stack", () => {
       await rows("CREATE TABLE visitors (id integer PRIMARY KEY)");
       before = await schemas();
 
-      for (const { engine, set } of SERVER_SETS) {
-        const { engines } = await json("migrate down", ...down(engine, set));
+      for (const shipped of SERVER_SETS) {
+        const { engine, set } = shipped;
+        const { engines } = await json("migrate down", ...down(shipped));
         expect(engines).toMatchObject([{ engine, set, status: "migrated", error: null }]);
       }
       const bare = await postgresDatabase();

@@ -21,17 +21,26 @@ export interface Query {
   relevant: string[];
 }
 
+/** A query with the text of the report that asks. */
+export interface Question extends Query {
+  text: string;
+}
+
 /** One store's worth of reports and the queries that ask it. */
 export interface Corpus {
   store: number;
   reports: Report[];
-  queries: Query[];
+  queries: Question[];
 }
 
 /** Both stores. The reports that ask are not in the store they ask. */
 export function recallDev(): Corpus[] {
   const reports = readNdjson<Report>("reports.ndjson");
-  const queries = readNdjson<Query>("queries.ndjson");
+  const texts = new Map(reports.map(({ id, text }) => [id, text]));
+  const queries = readNdjson<Query>("queries.ndjson").map((query) => ({
+    ...query,
+    text: texts.get(query.id) ?? "",
+  }));
   return [0, 1].map((store) => ({
     store,
     reports: reports.filter(({ stores }) => stores.includes(store)),

@@ -1,5 +1,6 @@
 /** Whole processes, timed. */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 
 /** A program as a user would start it. */
@@ -26,6 +27,43 @@ export function timeProgram({ command, args, env, cwd }: Program): Timing {
   return { ms, cpuMs: childrenCpuMs() - cpuBefore };
 }
 
+/** How often a process is asked for its peak. */
+const PEAK_EVERY_MS = 20;
+
+/**
+ * Runs this Node with `args`.
+ * @returns ms from start to end, and the most memory it had, MiB (VmHWM of proc(5), asked until it ended; NaN outside Linux)
+ */
+export async function peakOfNode(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<{ ms: number; peakMib: number }> {
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, args, { env, stdio: ["ignore", "ignore", "pipe"] });
+  let stderr = "";
+  child.stderr.on("data", (text) => {
+    stderr += text;
+  });
+  let peakMib = Number.NaN;
+  const timer = setInterval(() => {
+    peakMib = peakOf(child.pid) ?? peakMib;
+  }, PEAK_EVERY_MS);
+  const [status] = await once(child, "close");
+  clearInterval(timer);
+  if (status !== 0) throw new Error(`node ${args.join(" ")} ended with ${status}: ${stderr}`);
+  return { ms: performance.now() - startedAt, peakMib };
+}
+
+/** Undefined when the process has ended. */
+function peakOf(pid: number | undefined): number | undefined {
+  try {
+    const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+    return kib === undefined ? undefined : Number(kib) / 1024;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Runs this Node with `args`; milliseconds from start to end. Throws unless it exits with 0. */
 export function timeNode(args: readonly string[], env: NodeJS.ProcessEnv): number {
   return timeProgram({ command: process.execPath, args, env }).ms;
@@ -43,6 +81,11 @@ function childrenCpuMs(): number {
 /** The middle of a list, of an even number the upper one. */
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+/** The value that `share` of a list does not pass (nearest rank). */
+export function percentile(values: readonly number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(values.length * share) - 1)]!;
 }
 
 /**

@@ -86,6 +86,12 @@ export function noSchema(place: Place): OpsError {
   return failure("failed", place, "has no schema of opsctl", SCHEMA_HINT);
 }
 
+/** Entries of the full-text index that this program cannot read. */
+export function newerIndex(place: Place, version: number, known: number): OpsError {
+  const what = `has a full-text index of version ${version}, made by a newer opsctl; this one knows version ${known}`;
+  return failure("failed", place, what, "upgrade opsctl");
+}
+
 export function failure(
   code: ErrorCode,
   place: Place,

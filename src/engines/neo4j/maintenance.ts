@@ -2,9 +2,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Call, throwIfAborted } from "../../call.ts";
 import { Unknowable } from "../../health/doctor/check.ts";
 import type { Maintenance, MaintenanceTask } from "../../maintain/port.ts";
+import { INDEX_VERSION } from "../../memory/analyze.ts";
 import type { Neo4jConnection } from "./connect.ts";
 import { type Described, indexSizes, keyOf } from "./count-store.ts";
 import { type FailedIndex, failedIndexes, rebuildIndex, whyFailed } from "./index-rebuild.ts";
+import { type IndexState, outdatedIndex, renewIndex } from "./memory-renew.ts";
 import { settingsOf, told } from "./server-facts.ts";
 
 /** Where the setting `db.index_sampling.update_percentage` is not told: Neo4j's default. */
@@ -32,6 +34,7 @@ export function neo4jMaintenance(connection: Neo4jConnection): Maintenance {
   return {
     async plan(call, { all }) {
       const failed = await failedIndexes(call, connection);
+      const older = await outdatedIndex(call, connection);
       const sampled = await samples(call, connection).catch((error: unknown) => {
         if (!(error instanceof Unknowable)) throw error;
         call.log("WARNING", `Neo4j: ${error.message}; index statistics are left to the server`);
@@ -44,6 +47,7 @@ export function neo4jMaintenance(connection: Neo4jConnection): Maintenance {
       );
       return [
         ...failed.map((index) => rebuild(connection, index)),
+        ...(older ? [renew(connection, older)] : []),
         ...outdated.sort((a, b) => b.updates - a.updates).map((index) => resample(connection, index)),
         ...(outdated.length > 0 ? [replan(connection)] : []),
       ];
@@ -77,6 +81,21 @@ function rebuild(connection: Neo4jConnection, index: FailedIndex): MaintenanceTa
     async run(call) {
       await rebuildIndex(call, connection, index);
       return { freed_bytes: null, note: null };
+    },
+  };
+}
+
+function renew(connection: Neo4jConnection, { version, documents }: IndexState): MaintenanceTask {
+  return {
+    kind: "renew-index",
+    subject: "full-text index of the memory",
+    why: `entries of version ${version}, of ${documents} in all, do not hold what version ${INDEX_VERSION} finds`,
+    statement:
+      "MATCH (m:Memory {id: …}) SET m.tokens = …, with the frequencies of its words, a few records at a time",
+    work_bytes: null,
+    async run(call) {
+      const renewed = await renewIndex(call, connection);
+      return { freed_bytes: null, note: `${renewed} entries were made anew` };
     },
   };
 }

@@ -1,4 +1,5 @@
-import { issueOf } from "../../memory/model.ts";
+import { INDEX_VERSION } from "../../memory/analyze.ts";
+import { issueOf, type Prepared } from "../../memory/model.ts";
 import type { Params, Run } from "./connect.ts";
 import { isFix, type MemoryPlan, type PlannedRecord } from "./memory-plan.ts";
 
@@ -43,7 +44,9 @@ MERGE (t:Term {w: $words[i]}) ON CREATE SET t.df = $changes[i] ON MATCH SET t.df
 
 const DROPPED_TERMS = "UNWIND $words AS w MATCH (t:Term {w: w}) WHERE t.df <= 0 DELETE t";
 
+// the version is that of the oldest entry: an empty index takes that of the first one; without it (schema v1.0.0) it is 1
 const STATISTICS = `MATCH (s:Stat {id: 'memory'})
+SET s.index_version = CASE WHEN s.documents = 0 THEN $version ELSE coalesce(s.index_version, 1) END
 SET s.documents = s.documents + $documents, s.title_length = s.title_length + $titleLength,
   s.body_length = s.body_length + $bodyLength`;
 
@@ -106,16 +109,18 @@ function memoryRow({ created, prepared, deletedAt }: PlannedRecord): Params {
 }
 
 /**
- * The title's tokens three times: a word of the issue counts as three (two boosted fields rank differently).
+ * The title's tokens three times: a word of the issue counts as three (two boosted fields rank differently). Shapes come last.
  */
-function indexProperties(
-  { title, body, titleLength, bodyLength }: NonNullable<PlannedRecord["prepared"]>,
+export function indexProperties(
+  { title, body, shape, titleLength, bodyLength }: Prepared,
   isVisible: boolean,
 ): Params {
   return {
-    tokens: isVisible ? [title, title, title, body].filter((text) => text !== "").join(" ") : null,
+    tokens: isVisible ? [title, title, title, body, shape].filter((text) => text !== "").join(" ") : null,
     title_tokens: title,
     body_tokens: body,
+    shape_tokens: shape,
+    index_version: BigInt(INDEX_VERSION),
     title_length: BigInt(titleLength),
     body_length: BigInt(bodyLength),
   };
@@ -143,7 +148,7 @@ function issueRow({ id, key }: PlannedRecord): Params {
 }
 
 /** Two lists of one length: half the cost of a list of maps, and terms are most of a batch's rows. */
-function sendTerms(run: Run, { frequencies }: MemoryPlan): Promise<unknown>[] {
+export function sendTerms(run: Run, { frequencies }: Pick<MemoryPlan, "frequencies">): Promise<unknown>[] {
   const terms = [...frequencies].filter(([, change]) => change !== 0).sort(([a], [b]) => (a < b ? -1 : 1));
   if (terms.length === 0) return [];
   const words = terms.map(([word]) => word);
@@ -153,9 +158,12 @@ function sendTerms(run: Run, { frequencies }: MemoryPlan): Promise<unknown>[] {
   return sent;
 }
 
-function sendStatistics(run: Run, { documents, titleLength, bodyLength }: MemoryPlan): Promise<unknown>[] {
+export function sendStatistics(
+  run: Run,
+  { documents, titleLength, bodyLength }: Pick<MemoryPlan, "documents" | "titleLength" | "bodyLength">,
+): Promise<unknown>[] {
   if (documents === 0 && titleLength === 0 && bodyLength === 0) return [];
-  const changes = { documents, titleLength, bodyLength };
+  const changes = { documents, titleLength, bodyLength, version: INDEX_VERSION };
   const params = Object.fromEntries(Object.entries(changes).map(([name, value]) => [name, BigInt(value)]));
   return [run(STATISTICS, params)];
 }

@@ -29,6 +29,7 @@ export interface KnownRecord {
   lastOrder: number;
   title: string;
   body: string;
+  shape: string;
 }
 
 export interface KnownAgent {
@@ -85,7 +86,8 @@ export class MemoryPlan {
       this.records.set(record.id, planned);
       this.#count(planned, 1);
     } else if (planned.deletedAt !== null && order > planned.deletedAt) {
-      Object.assign(planned, { deletedAt: null, prepared, title: prepared.title, body: prepared.body });
+      const { title, body, shape } = prepared;
+      Object.assign(planned, { deletedAt: null, prepared, title, body, shape });
       this.#count(planned, 1);
     }
     planned.touched = true;
@@ -157,23 +159,30 @@ export class MemoryPlan {
     return created.key === key && created.content === content && created.details === details;
   }
 
-  #count({ title, body }: PlannedRecord, sign: 1 | -1): void {
-    const titleTokens = tokensOf(title);
-    const bodyTokens = tokensOf(body);
-    for (const term of new Set([...titleTokens, ...bodyTokens])) {
-      this.frequencies.set(term, (this.frequencies.get(term) ?? 0) + sign);
-    }
+  #count(record: PlannedRecord, sign: 1 | -1): void {
+    countTerms(this.frequencies, record, sign);
     this.documents += sign;
-    this.titleLength += sign * titleTokens.length;
-    this.bodyLength += sign * bodyTokens.length;
+    this.titleLength += sign * tokensOf(record.title).length;
+    this.bodyLength += sign * tokensOf(record.body).length;
   }
 }
 
 function create(record: MemoryRecord, prepared: Prepared): PlannedRecord {
-  const { title, body } = prepared;
+  const { title, body, shape } = prepared;
   const { id, key } = record;
   const state = { deletedAt: null, lastOrder: 0, wasVisible: false, touched: true, newEvents: [] };
-  return { ...state, id, key, title, body, created: record, prepared };
+  return { ...state, id, key, title, body, shape, created: record, prepared };
+}
+
+/** Adds `sign` to the document frequency of each distinct term that is indexed for a record, shapes included. */
+export function countTerms(
+  frequencies: Map<string, number>,
+  { title, body, shape }: Pick<Prepared, "title" | "body" | "shape">,
+  sign: 1 | -1,
+): void {
+  for (const term of new Set([title, body, shape].flatMap(tokensOf))) {
+    frequencies.set(term, (frequencies.get(term) ?? 0) + sign);
+  }
 }
 
 function tokensOf(text: string): string[] {

@@ -4,12 +4,13 @@ import {
   DEFAULT_AGENT_STATUS,
   type EventView,
   ISSUE_PREFIX,
-  issueOf,
   type RecordView,
 } from "../../memory/model.ts";
-import type { Page, RecordFilter, SimilarIssue, StoreCounts, SuccessCounts } from "../../memory/port.ts";
+import type { Page, RecordFilter, StoreCounts } from "../../memory/port.ts";
 import type { Neo4jConnection } from "./connect.ts";
 import {
+  after,
+  type Condition,
   compareBytes,
   conditionOf,
   EVENT,
@@ -29,7 +30,15 @@ RETURN ${RECORD} AS record, ${EVENT} AS event, occurrences, successes, failures,
 const NEWEST_FIRST = "ORDER BY e.ts DESC, e.id DESC";
 const PAGE = "SKIP $offset LIMIT $limit";
 
-const pageParams = ({ limit, offset }: Page) => ({ limit: BigInt(limit), offset: BigInt(offset) });
+/** What a page adds to the conditions of a filter. */
+function paged(filter: Condition, page: Page): Condition {
+  const cursor = after(page.after);
+  const window = { limit: BigInt(page.limit), offset: BigInt(page.offset) };
+  return {
+    cypher: `${filter.cypher} AND ${cursor.cypher}`,
+    params: { ...filter.params, ...cursor.params, ...window },
+  };
+}
 
 /** Walks the events from the newest; one counts when its record has no newer event. */
 export async function readRecords(
@@ -38,11 +47,11 @@ export async function readRecords(
   filter: RecordFilter,
   page: Page,
 ): Promise<RecordView[]> {
-  const { cypher, params } = conditionOf(filter);
+  const { cypher, params } = paged(conditionOf(filter), page);
   const query = `MATCH (e:Event)-[:OF]->(m:Memory) WHERE ${cypher} AND ${IS_LATEST}
 WITH m, e ${NEWEST_FIRST} ${PAGE}
 ${RECORD_COLUMNS} ${NEWEST_FIRST}`;
-  const rows = await connection.read<RecordRow>(call, query, { ...params, ...pageParams(page) });
+  const rows = await connection.read<RecordRow>(call, query, params);
   return rows.map(toRecordView);
 }
 
@@ -64,11 +73,11 @@ export async function readEvents(
   filter: RecordFilter,
   page: Page,
 ): Promise<EventView[]> {
-  const { cypher, params } = conditionOf(filter, true);
+  const { cypher, params } = paged(conditionOf(filter, true), page);
   const query = `MATCH (e:Event)-[:OF]->(m:Memory) WHERE ${cypher}
 WITH m, e ${NEWEST_FIRST} ${PAGE}
 RETURN ${RECORD} AS record, ${EVENT} AS event ${NEWEST_FIRST}`;
-  const rows = await connection.read<EventRow>(call, query, { ...params, ...pageParams(page) });
+  const rows = await connection.read<EventRow>(call, query, params);
   return rows.map(toEventView);
 }
 
@@ -92,43 +101,6 @@ RETURN a.name AS name, a.server AS server, status, toInteger(coalesce(a.last_see
   const params = { status: status ?? null, active: DEFAULT_AGENT_STATUS };
   const agents = await connection.read<Agent>(call, query, params);
   return agents.sort((a, b) => compareBytes(a.name, b.name));
-}
-
-/** The newest event of a group is of the group's `lastSeen`; its record's content is the solution. */
-export async function readSimilar(
-  call: Call,
-  connection: Neo4jConnection,
-  type: string,
-  since: number | undefined,
-  limit: number,
-): Promise<SimilarIssue[]> {
-  const { cypher, params } = conditionOf({ since, issue: type });
-  const query = `MATCH (m:Memory)<-[:OF]-(x:Event) WHERE ${cypher.replaceAll("e.ts", "x.ts")}
-WITH m.key AS key, collect(DISTINCT m) AS records, ${EVENT_SUMS}, max(x.ts) AS lastSeen
-ORDER BY occurrences DESC, lastSeen DESC, key LIMIT $limit
-RETURN key, occurrences, successes, failures, lastSeen,
-  COLLECT { UNWIND records AS m MATCH (m)<-[:OF]-(e:Event {ts: lastSeen})
-    RETURN m.content ORDER BY e.id DESC LIMIT 1 }[0] AS solution`;
-  const rows = await connection.read<Omit<SimilarIssue, "issue">>(call, query, {
-    ...params,
-    limit: BigInt(limit),
-  });
-  return rows
-    .map((row) => ({ ...row, issue: issueOf(row.key) }))
-    .sort((a, b) => b.occurrences - a.occurrences || b.lastSeen - a.lastSeen || compareBytes(a.key, b.key));
-}
-
-export async function readSuccessCounts(
-  call: Call,
-  connection: Neo4jConnection,
-  type: string | undefined,
-  since: number | undefined,
-): Promise<SuccessCounts> {
-  const { cypher, params } = conditionOf({ since, issue: type });
-  const query = `MATCH (m:Memory)<-[:OF]-(x:Event) WHERE ${cypher.replaceAll("e.ts", "x.ts")}
-WITH ${EVENT_SUMS} RETURN occurrences AS total, successes, failures`;
-  const [counts] = await connection.read<SuccessCounts>(call, query, params);
-  return counts!;
 }
 
 export async function readCounts(call: Call, connection: Neo4jConnection): Promise<StoreCounts> {

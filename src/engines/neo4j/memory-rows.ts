@@ -1,6 +1,6 @@
 /** Fragments of queries and the shapes of their rows, shared by the reads of the memory. */
 import type { EventView, MemoryRecord, RecordView } from "../../memory/model.ts";
-import type { RecordFilter } from "../../memory/port.ts";
+import type { EventCursor, RecordFilter } from "../../memory/port.ts";
 import type { Params } from "./connect.ts";
 
 /** What the guide's CONTAINS looks into, of a record `m`. */
@@ -39,14 +39,24 @@ export function conditionOf(filter: RecordFilter, perEvent = false): Condition {
     parts.push(cypher);
     Object.assign(params, value);
   };
-  const { success, issue, agent, record } = filter;
+  const { success, issue, agent, record, key } = filter;
   if (success !== undefined) add("e.success = $success", { success });
   if (issue !== undefined) add(`${FOLDED_ISSUE} CONTAINS $issue`, { issue });
   if (record !== undefined) add("m.id = $record", { record });
+  if (key !== undefined) add("m.folded_key = $key", { key });
   if (agent !== undefined) {
     add(perEvent ? "e.agent = $agent" : "EXISTS { (m)<-[:OF]-(:Event {agent: $agent}) }", { agent });
   }
   return { cypher: parts.join(" AND "), params };
+}
+
+/** Only events after the cursor, newest first. The first comparison is what the index on the time can answer. */
+export function after(cursor: EventCursor | undefined): Condition {
+  if (!cursor) return { cypher: "true", params: {} };
+  return {
+    cypher: "e.ts <= $afterAt AND (e.ts < $afterAt OR e.id < $afterId)",
+    params: { afterAt: BigInt(cursor.at), afterId: cursor.id },
+  };
 }
 
 export interface EventRow {
@@ -70,8 +80,8 @@ export interface RecordRow extends EventRow {
 }
 
 export function toRecordView({ record, event, ...sums }: RecordRow): RecordView {
-  const { agent, server, success, tags, metadata, ts } = event;
-  return { ...record, ...sums, lastSeen: ts, agent, server, success, tags, metadata: JSON.parse(metadata) };
+  const { id, ts, metadata, ...latest } = event;
+  return { ...record, ...sums, ...latest, lastSeen: ts, lastEvent: id, metadata: JSON.parse(metadata) };
 }
 
 export function toEventView({ record, event }: EventRow): EventView {

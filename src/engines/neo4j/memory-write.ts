@@ -1,8 +1,9 @@
 import type { Call } from "../../call.ts";
+import { INDEX_VERSION } from "../../memory/analyze.ts";
 import { DEFAULT_AGENT_STATUS, type Outcome } from "../../memory/model.ts";
 import type { PreparedWrite } from "../../memory/port.ts";
 import type { Neo4jConnection, Run } from "./connect.ts";
-import { noSchema } from "./errors.ts";
+import { newerIndex, noSchema } from "./errors.ts";
 import { flushPlan } from "./memory-flush.ts";
 import { type Known, type KnownAgent, type KnownRecord, MemoryPlan } from "./memory-plan.ts";
 
@@ -11,13 +12,24 @@ import { type Known, type KnownAgent, type KnownRecord, MemoryPlan } from "./mem
  * stays; the value must be a constant, because Cypher reads the right-hand side before it waits (`SET
  * s.documents = s.documents` put a stale sum back).
  */
-export const LOCK = "MATCH (s:Stat {id: 'memory'}) SET s.id = 'memory' RETURN s.id AS id";
+export const LOCK = "MATCH (s:Stat {id: 'memory'}) SET s.id = 'memory' RETURN s.index_version AS version";
+
+/** Null in a database of the schema v1.0.0: its entries are of version 1. */
+export interface Lock {
+  version: number | null;
+}
+
+/** @throws OpsError `failed` when a newer program made the index: this one would misread it */
+export function refuseNewerIndex({ place }: Neo4jConnection, version: number | null): void {
+  if (version !== null && version > INDEX_VERSION) throw newerIndex(place, version, INDEX_VERSION);
+}
 
 const RECORDS = `UNWIND $ids AS id MATCH (m:Memory {id: id})
 RETURN m.id AS id, m.key AS key, m.deleted_at AS deletedAt`;
 
 const FORGOTTEN = `UNWIND $ids AS id MATCH (m:Memory {id: id})<-[:OF]-(e:Event)
-RETURN m.id AS id, m.title_tokens AS title, m.body_tokens AS body, max(e.recorded_at) AS lastOrder`;
+RETURN m.id AS id, m.title_tokens AS title, m.body_tokens AS body, coalesce(m.shape_tokens, '') AS shape,
+  max(e.recorded_at) AS lastOrder`;
 
 const EVENTS = `UNWIND $ids AS id MATCH (e:Event {id: id})-[:OF]->(m:Memory)
 RETURN e.id AS id, e.digest AS digest, m.id AS recordId`;
@@ -35,7 +47,7 @@ RETURN row.position AS position`;
 /**
  * Applies a batch in one transaction: lock, read what it touches, decide in memory, write. All writers take
  * the same lock first, so outcomes and sums are exact and two of them cannot end in a deadlock.
- * @throws OpsError `failed` when the database was never initialised
+ * @throws OpsError `failed` when the database was never initialised or a newer program made its index
  */
 export function applyWrites(
   call: Call,
@@ -45,8 +57,9 @@ export function applyWrites(
   if (writes.length === 0) return Promise.resolve([]);
   return connection.write(call, async (run) => {
     // sent together, answered in order
-    const [lock, known] = await Promise.all([run(LOCK), readKnown(run, writes)]);
-    if (lock.length === 0) throw noSchema(connection.place);
+    const [[lock], known] = await Promise.all([run<Lock>(LOCK), readKnown(run, writes)]);
+    if (!lock) throw noSchema(connection.place);
+    refuseNewerIndex(connection, lock.version);
     const mismatches = await readMismatches(run, writes, known);
     const plan = new MemoryPlan(writes, { ...known, mismatches });
     await flushPlan(run, plan);
@@ -85,7 +98,10 @@ async function readKnown(
   const byId = new Map(details.map((row) => [row.id, row]));
   return {
     records: new Map(
-      records.map((row) => [row.id, { title: "", body: "", lastOrder: 0, ...row, ...byId.get(row.id) }]),
+      records.map((row) => [
+        row.id,
+        { title: "", body: "", shape: "", lastOrder: 0, ...row, ...byId.get(row.id) },
+      ]),
     ),
     events: new Map(events.map((row) => [row.id, row])),
     agents: new Map(agents.map(({ name, ...agent }) => [name, agent])),

@@ -1,17 +1,9 @@
 import type { MemoryStore } from "../../memory/port.ts";
 import type { Neo4jConnection } from "./connect.ts";
-import {
-  exportEvents,
-  readAgents,
-  readByIds,
-  readCounts,
-  readEvents,
-  readRecords,
-  readSimilar,
-  readSuccessCounts,
-} from "./memory-read.ts";
-import { readCandidates, readKeyMatches, readTerms } from "./memory-recall.ts";
+import { exportEvents, readAgents, readByIds, readCounts, readEvents, readRecords } from "./memory-read.ts";
+import { readCandidates, readKeyMatches, readTerms, readVocabulary } from "./memory-recall.ts";
 import { countTombstones, pruneTombstones } from "./memory-tombstones.ts";
+import { readHistogram, readSimilar, readSuccessCounts } from "./memory-views.ts";
 import { applyWrites } from "./memory-write.ts";
 
 /** The memory in a Neo4j database that `opsctl init neo4j` has prepared. */
@@ -26,8 +18,11 @@ export function neo4jMemory(connection: Neo4jConnection): MemoryStore {
     export: (call) => exportEvents(call, connection),
     keyMatches: (call, key, filter, limit) => readKeyMatches(call, connection, key, filter, limit),
     terms: (call, terms) => readTerms(call, connection, terms),
-    candidates: (call, terms, filter, limit) => readCandidates(call, connection, terms, filter, limit),
-    similar: (call, type, since, limit) => readSimilar(call, connection, type, since, limit),
+    candidates: (call, wanted, filter, limit, rows) =>
+      readCandidates(call, connection, wanted, filter, limit, rows),
+    vocabulary: (call, pieces, lengths, limit) => readVocabulary(call, connection, pieces, lengths, limit),
+    similar: (call, query) => readSimilar(call, connection, query),
+    histogram: (call, keys, window) => readHistogram(call, connection, keys, window),
     successCounts: (call, type, since) => readSuccessCounts(call, connection, type, since),
     counts: (call) => readCounts(call, connection),
     tombstones: (call, beforeMs) => countTombstones(call, connection, beforeMs),

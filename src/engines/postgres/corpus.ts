@@ -1,16 +1,21 @@
+import { INDEX_VERSION } from "../../memory/analyze.ts";
 import type { Prepared } from "../../memory/model.ts";
 import type { Session } from "./session.ts";
+
+/** What the index holds of a record. */
+export type Tokens = Pick<Prepared, "title" | "body" | "shape">;
 
 /** Tokens of an analyzer's output. */
 function tokensOf(text: string): string[] {
   return text === "" ? [] : text.split(" ");
 }
 
-/** Distinct tokens of a record with their weights: 3 x the count in the title + the count in the body. */
-export function weightsOf({ title, body }: Pick<Prepared, "title" | "body">): Map<string, number> {
+/** Distinct tokens of a record with their weights: of words 3 x the count in the title + the count in the body, of a shape 1. */
+export function weightsOf({ title, body, shape }: Tokens): Map<string, number> {
   const weights = new Map<string, number>();
   for (const token of tokensOf(title)) weights.set(token, (weights.get(token) ?? 0) + 3);
   for (const token of tokensOf(body)) weights.set(token, (weights.get(token) ?? 0) + 1);
+  for (const token of tokensOf(shape)) weights.set(token, 1);
   return weights;
 }
 
@@ -24,6 +29,8 @@ export function searchLiteral(weights: ReadonlyMap<string, number>): string {
   return literal;
 }
 
+type Lengths = Pick<Prepared, "titleLength" | "bodyLength">;
+
 /** What a batch changes in document frequencies and statistics: summed up, written once. */
 export class CorpusChange {
   readonly #frequencies = new Map<string, number>();
@@ -32,7 +39,7 @@ export class CorpusChange {
   #bodyLength = 0;
 
   /** A record becomes visible (1) or invisible (-1). */
-  count(tokens: Iterable<string>, lengths: Pick<Prepared, "titleLength" | "bodyLength">, sign: 1 | -1): void {
+  count(tokens: Iterable<string>, lengths: Lengths, sign: 1 | -1): void {
     for (const token of tokens) this.#frequencies.set(token, (this.#frequencies.get(token) ?? 0) + sign);
     this.#documents += sign;
     this.#titleLength += sign * lengths.titleLength;
@@ -55,8 +62,8 @@ export class CorpusChange {
     if (this.#documents === 0 && this.#titleLength === 0 && this.#bodyLength === 0) return;
     await session.query(
       `UPDATE memori_statistics SET documents = documents + $1, title_length = title_length + $2,
-         body_length = body_length + $3`,
-      [this.#documents, this.#titleLength, this.#bodyLength],
+         body_length = body_length + $3, index_version = CASE documents WHEN 0 THEN $4 ELSE index_version END`,
+      [this.#documents, this.#titleLength, this.#bodyLength, INDEX_VERSION],
     );
   }
 }

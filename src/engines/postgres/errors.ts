@@ -158,12 +158,18 @@ interface ServerError {
 function ofState(state: string, error: ServerError, where: Where): Known {
   const known = STATES[state]?.(where);
   if (known) return known;
+  if (state === "42703" && MEMORY_COLUMNS.test(error.message)) {
+    return { code: "failed", what: `has an older schema of the memory in "${where.database}"`, hint: INIT };
+  }
   if (state.startsWith("08")) return unreachable(`lost the connection (${state})`);
   const names = [error.table && `table ${error.table}`, error.constraint && `constraint ${error.constraint}`];
   const problem = NAME_STATES.has(state) ? error.message : names.filter(Boolean).join(", ");
   const what = `refused the statement: ${problem === "" ? "" : `${problem} `}(SQLSTATE ${state})`;
   return { code: "failed", what, hint: state === "42P01" ? INIT : undefined };
 }
+
+/** Columns that later files of the set `memory` added: without them `init` has not run since opsctl was upgraded. */
+const MEMORY_COLUMNS = /\b(?:index_version|shape_tokens)\b/;
 
 /**
  * Unknown and taken names of tables, columns, functions and types: their messages hold nothing else. Other messages hold values (a syntax

@@ -9,6 +9,7 @@ import { number } from "./checks/words.ts";
 import type { PostgresConnection } from "./connect.ts";
 import { sqlState } from "./errors.ts";
 import { oneAtATime } from "./maintenance-lock.ts";
+import { outdatedIndex } from "./maintenance-memory.ts";
 import {
   type IndexWork,
   invalidIndexes,
@@ -24,7 +25,10 @@ const INDEX = "index ";
 const SIZE = "SELECT pg_total_relation_size(to_regclass($1)) AS size";
 const DEAD = "SELECT pg_stat_get_dead_tuples(to_regclass($1)) AS dead";
 
-/** Vacuums and reindexes what `doctor` flags by the same thresholds: invalid and bloated indexes, tables with dead rows, without statistics, old. */
+/**
+ * Vacuums and reindexes what `doctor` flags by the same thresholds: invalid and bloated indexes, tables with dead rows, without statistics, old;
+ * and makes the memory's index anew where an older program made it.
+ */
 export function postgresMaintenance(
   connection: PostgresConnection,
   { target, limits }: Origin,
@@ -44,6 +48,7 @@ export function postgresMaintenance(
       });
       return oneAtATime(connection, [
         ...invalid.map((index) => indexTask(connection, index)),
+        ...(await outdatedIndex(call, connection)),
         ...tables.map((table) => vacuumTask(connection, table)),
         ...(await Promise.all(bloated.map((index) => bloatedTask(call, connection, index)))),
       ]);

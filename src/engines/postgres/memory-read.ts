@@ -1,13 +1,12 @@
 import type { Call } from "../../call.ts";
 import type { Agent, EventView, MemoryRecord, RecordView } from "../../memory/model.ts";
-import { issueOf } from "../../memory/model.ts";
-import type { Page, RecordFilter, SimilarIssue, StoreCounts, SuccessCounts } from "../../memory/port.ts";
+import type { Page, RecordFilter, StoreCounts } from "../../memory/port.ts";
 import type { PostgresConnection } from "./connect.ts";
-import { conditionOf, LATEST, Parameters } from "./memory-sql.ts";
+import { conditionOf, isAfter, LATEST, Parameters } from "./memory-sql.ts";
 
 /** Columns of a RecordView; `m` is the record, `l` its latest event, `n` the counts of its events. */
 const RECORD_VIEW = `m.id, m.namespace, m.key, m.content, m.details, n.occurrences, n.successes, n.failures,
-  l.at AS "lastSeen", n.first_seen AS "firstSeen", l.success, l.agent, l.server, l.tags, l.metadata`;
+  l.at AS "lastSeen", l.id AS "lastEvent", n.first_seen AS "firstSeen", l.success, l.agent, l.server, l.tags, l.metadata`;
 
 const COUNTS = `CROSS JOIN LATERAL (
     SELECT count(*) AS occurrences, count(*) FILTER (WHERE success) AS successes,
@@ -21,7 +20,7 @@ export async function readRecords(
   page: Page,
 ): Promise<RecordView[]> {
   const parameters = new Parameters();
-  const condition = conditionOf(filter, "l", parameters);
+  const condition = `${conditionOf(filter, "l", parameters)} AND ${isAfter(page, "l", parameters)}`;
   // walks the events from the newest; one is listed when its record has no newer one. Counts only for the
   // page
   return connection.query<RecordView>(
@@ -70,7 +69,7 @@ export async function readEvents(
   page: Page,
 ): Promise<EventView[]> {
   const parameters = new Parameters();
-  const condition = conditionOf(filter, "e", parameters);
+  const condition = `${conditionOf(filter, "e", parameters)} AND ${isAfter(page, "e", parameters)}`;
   const rows = await connection.query<EventRow>(
     call,
     `SELECT ${EVENT_COLUMNS} FROM memori_events e JOIN memori_metadata m ON m.id = e.record_id
@@ -92,50 +91,6 @@ export async function readAgents(
      WHERE $1::text IS NULL OR status = $1 ORDER BY name`,
     [status ?? null],
   );
-}
-
-export async function readSimilar(
-  connection: PostgresConnection,
-  call: Call,
-  type: string,
-  since: number | undefined,
-  limit: number,
-): Promise<SimilarIssue[]> {
-  const parameters = new Parameters();
-  const condition = conditionOf({ issue: type, since }, "e", parameters);
-  const rows = await connection.query<Omit<SimilarIssue, "issue">>(
-    call,
-    `SELECT c.key, r.content AS solution, c.occurrences, c.successes, c.failures, c."lastSeen"
-     FROM (
-       SELECT m.key, count(*) AS occurrences, count(*) FILTER (WHERE e.success) AS successes,
-         count(*) FILTER (WHERE NOT e.success) AS failures, max(e.at) AS "lastSeen",
-         (array_agg(e.id ORDER BY e.at DESC, e.id DESC))[1] AS newest
-       FROM memori_metadata m JOIN memori_events e ON e.record_id = m.id
-       WHERE ${condition}
-       GROUP BY m.key ORDER BY occurrences DESC, "lastSeen" DESC, m.key LIMIT ${parameters.add(limit)}
-     ) c JOIN memori_events e ON e.id = c.newest JOIN memori_metadata r ON r.id = e.record_id
-     ORDER BY c.occurrences DESC, c."lastSeen" DESC, c.key`,
-    parameters.values,
-  );
-  return rows.map((row) => ({ ...row, issue: issueOf(row.key) }));
-}
-
-export async function readSuccessCounts(
-  connection: PostgresConnection,
-  call: Call,
-  type: string | undefined,
-  since: number | undefined,
-): Promise<SuccessCounts> {
-  const parameters = new Parameters();
-  const condition = conditionOf({ issue: type, since }, "e", parameters);
-  const rows = await connection.query<SuccessCounts>(
-    call,
-    `SELECT count(*) AS total, count(*) FILTER (WHERE e.success) AS successes,
-       count(*) FILTER (WHERE NOT e.success) AS failures
-     FROM memori_metadata m JOIN memori_events e ON e.record_id = m.id WHERE ${condition}`,
-    parameters.values,
-  );
-  return rows[0]!;
 }
 
 export async function readCounts(connection: PostgresConnection, call: Call): Promise<StoreCounts> {

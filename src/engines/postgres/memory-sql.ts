@@ -1,4 +1,4 @@
-import type { RecordFilter } from "../../memory/port.ts";
+import type { Page, RecordFilter } from "../../memory/port.ts";
 
 /**
  * The folded issue of a record `m`: the folded key without `issue:`; a key that is no issue is taken whole.
@@ -42,6 +42,7 @@ export function conditionOf(filter: RecordFilter, event: "l" | "e", parameters: 
   if (filter.success !== undefined)
     parts.push(`${event}.success = ${parameters.add(filter.success)}::boolean`);
   if (filter.issue !== undefined) parts.push(issueContains(filter.issue, parameters));
+  if (filter.key !== undefined) parts.push(`m.folded_key = ${parameters.add(filter.key)}::text`);
   if (filter.record !== undefined) parts.push(`m.id = ${parameters.add(filter.record)}::text`);
   if (filter.agent !== undefined) {
     const agent = `${parameters.add(filter.agent)}::text`;
@@ -52,4 +53,10 @@ export function conditionOf(filter: RecordFilter, event: "l" | "e", parameters: 
     );
   }
   return parts.join(" AND ");
+}
+
+/** True for events (`l` or `e`) that come after the place in the list where the page begins. */
+export function isAfter({ after }: Page, event: "l" | "e", parameters: Parameters): string {
+  if (after === undefined) return "true";
+  return `(${event}.at, ${event}.id) < (${parameters.add(after.at)}::bigint, ${parameters.add(after.id)}::text)`;
 }

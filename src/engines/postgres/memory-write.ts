@@ -1,7 +1,8 @@
-import { OpsError } from "../../errors.ts";
 import type { Outcome } from "../../memory/model.ts";
 import type { PreparedWrite } from "../../memory/port.ts";
+import type { Where } from "./config.ts";
 import { CorpusChange } from "./corpus.ts";
+import { lockCorpus } from "./index-version.ts";
 import type { Session } from "./session.ts";
 import { applyAgents } from "./write-agents.ts";
 import { applyForgets } from "./write-forget.ts";
@@ -19,16 +20,12 @@ const MAX_RUN_CHARACTERS = 16_000_000;
  * for all of them. Writers take turns (they lock the statistics row first), so that none meets another's half
  * of a batch.
  */
-export async function applyWrites(session: Session, writes: readonly PreparedWrite[]): Promise<Outcome[]> {
-  const locked = await session.query("SELECT id FROM memori_statistics FOR UPDATE");
-  if (locked.length !== 1) {
-    throw new OpsError({
-      code: "integrity",
-      engine: "postgres",
-      message: `the table memori_statistics has ${locked.length} rows in place of one`,
-      hint: "restore the database from a backup",
-    });
-  }
+export async function applyWrites(
+  session: Session,
+  where: Where,
+  writes: readonly PreparedWrite[],
+): Promise<Outcome[]> {
+  await lockCorpus(session, where);
   const corpus = new CorpusChange();
   const outcomes: Outcome[] = [];
   for (const run of runsOf(writes)) outcomes.push(...(await applyRun(session, run, corpus)));

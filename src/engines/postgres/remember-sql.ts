@@ -1,5 +1,6 @@
 /** What a run of remembered events writes: one statement a table, its columns as arrays. */
-import { DEFAULT_AGENT_STATUS } from "../../memory/model.ts";
+import { INDEX_VERSION } from "../../memory/analyze.ts";
+import { DEFAULT_AGENT_STATUS, type Prepared } from "../../memory/model.ts";
 import { searchLiteral } from "./corpus.ts";
 import type { WriteOf } from "./memory-write.ts";
 import type { Session } from "./session.ts";
@@ -22,12 +23,12 @@ export async function insertRecords(session: Session, records: readonly Indexed[
   if (records.length === 0) return;
   await session.query(
     `INSERT INTO memori_metadata (id, namespace, key, folded_key, content, details, title_tokens, body_tokens,
-       search, title_length, body_length)
+       shape_tokens, search, title_length, body_length, index_version)
      SELECT id, namespace, key, folded_key, content, details, title, body,
-       search::tsvector, title_length, body_length
+       shape, search::tsvector, title_length, body_length, ${INDEX_VERSION}
      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-       $8::text[], $9::text[], $10::bigint[], $11::bigint[])
-       AS new (id, namespace, key, folded_key, content, details, title, body, search, title_length,
+       $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[])
+       AS new (id, namespace, key, folded_key, content, details, title, body, shape, search, title_length,
          body_length)`,
     [
       records.map(({ write }) => write.record.id),
@@ -38,6 +39,7 @@ export async function insertRecords(session: Session, records: readonly Indexed[
       records.map(({ write }) => write.record.details),
       records.map(({ write }) => write.prepared.title),
       records.map(({ write }) => write.prepared.body),
+      records.map(({ write }) => write.prepared.shape),
       records.map(({ weights }) => searchLiteral(weights)),
       records.map(({ write }) => write.prepared.titleLength),
       records.map(({ write }) => write.prepared.bodyLength),
@@ -45,29 +47,53 @@ export async function insertRecords(session: Session, records: readonly Indexed[
   );
 }
 
+/** What the index shall hold of a record that is there. */
+export interface Entry {
+  id: string;
+  prepared: Prepared;
+  weights: ReadonlyMap<string, number>;
+}
+
 /**
- * The tokens are written anew: they are what the frequencies just counted, also when the analyzer has changed
+ * Brings forgotten records back. The tokens are written anew: they are what the frequencies just counted, also when the analyzer has changed
  * since.
  */
 export async function reviveRecords(session: Session, records: readonly Indexed[]): Promise<void> {
   if (records.length === 0) return;
-  await session.query(
-    `UPDATE memori_metadata m SET deleted_at = NULL, folded_key = back.folded_key, title_tokens = back.title,
-       body_tokens = back.body, search = back.search::tsvector, title_length = back.title_length,
-       body_length = back.body_length
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
-       AS back (id, folded_key, title, body, search, title_length, body_length)
-     WHERE m.id = back.id`,
+  const entries = records.map(({ write, weights }) => {
+    return { id: write.record.id, prepared: write.prepared, weights };
+  });
+  await indexEntries(session, entries, "true");
+}
+
+/**
+ * Writes the entries of records `m` for which the condition holds, and makes these visible.
+ * @returns their ids
+ */
+export async function indexEntries(
+  session: Session,
+  entries: readonly Entry[],
+  condition: string,
+): Promise<Set<string>> {
+  const rows = await session.query<{ id: string }>(
+    `UPDATE memori_metadata m SET deleted_at = NULL, folded_key = new.folded_key, title_tokens = new.title,
+       body_tokens = new.body, shape_tokens = new.shape, search = new.search::tsvector,
+       title_length = new.title_length, body_length = new.body_length, index_version = ${INDEX_VERSION}
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
+       $8::bigint[]) AS new (id, folded_key, title, body, shape, search, title_length, body_length)
+     WHERE m.id = new.id AND ${condition} RETURNING m.id`,
     [
-      records.map(({ write }) => write.record.id),
-      records.map(({ write }) => write.prepared.foldedKey),
-      records.map(({ write }) => write.prepared.title),
-      records.map(({ write }) => write.prepared.body),
-      records.map(({ weights }) => searchLiteral(weights)),
-      records.map(({ write }) => write.prepared.titleLength),
-      records.map(({ write }) => write.prepared.bodyLength),
+      entries.map(({ id }) => id),
+      entries.map(({ prepared }) => prepared.foldedKey),
+      entries.map(({ prepared }) => prepared.title),
+      entries.map(({ prepared }) => prepared.body),
+      entries.map(({ prepared }) => prepared.shape),
+      entries.map(({ weights }) => searchLiteral(weights)),
+      entries.map(({ prepared }) => prepared.titleLength),
+      entries.map(({ prepared }) => prepared.bodyLength),
     ],
   );
+  return new Set(rows.map(({ id }) => id));
 }
 
 export async function insertEvents(session: Session, writes: readonly Remember[]): Promise<void> {

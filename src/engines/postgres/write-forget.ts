@@ -10,6 +10,7 @@ interface StoredRecord {
   last_order: number;
   title: string;
   body: string;
+  shape: string;
   titleLength: number;
   bodyLength: number;
 }
@@ -22,7 +23,7 @@ export async function applyForgets(
 ): Promise<Outcome[]> {
   const rows = await session.query<StoredRecord>(
     `SELECT m.id, m.deleted_at, m.title_tokens AS title, m.body_tokens AS body,
-       m.title_length AS "titleLength", m.body_length AS "bodyLength",
+       m.shape_tokens AS shape, m.title_length AS "titleLength", m.body_length AS "bodyLength",
        (SELECT coalesce(max(recorded_at), 0) FROM memori_events WHERE record_id = m.id) AS last_order
      FROM memori_metadata m WHERE m.id = ANY ($1::text[])`,
     [[...new Set(writes.map((write) => write.recordId))]],

@@ -1,16 +1,7 @@
-/** What recall searches, against the records it is made of; and making it anew from them. */
-import { setImmediate as turn } from "node:timers/promises";
+/** What recall searches, against the records it is made of. */
 import type Database from "better-sqlite3";
-import { type Call, throwIfAborted } from "../../call.ts";
-import { prepare } from "../../memory/analyze.ts";
-import type { MemoryRecord } from "../../memory/model.ts";
-import { sqliteConnection, withLock } from "./connect.ts";
-import { sqliteError } from "./errors.ts";
-import { SqliteWriter } from "./memory-write.ts";
-import type { FilePlace } from "./open.ts";
-
-/** Records between two looks at the deadline. */
-const AT_ONCE = 100;
+import { INDEX_VERSION } from "../../memory/analyze.ts";
+import { oldTables, runState } from "./index-tables.ts";
 
 export interface IndexCounts {
   visible: number;
@@ -20,19 +11,43 @@ export interface IndexCounts {
   surplus: number;
   /** What ranking believes. */
   documents: number;
+  /** Visible records whose entry an older version made. */
+  outdated: number;
+  /** Of the oldest entry, as ranking believes. */
+  version: number;
+  /** Records in a new index that is being made, or was when its process ended; null: there is none. */
+  rebuilt: number | null;
+  /** Tables of a replaced index that are still there. */
+  left: number;
 }
 
 const VISIBLE = "SELECT row_id FROM memori_metadata WHERE deleted_at IS NULL";
 /** FTS5 keeps one row of sizes for each entry (https://sqlite.org/fts5.html#fts5_data_structures). */
-const COUNTS = `SELECT (SELECT count(*) FROM (${VISIBLE})) AS visible,
+const COUNTS = `(SELECT count(*) FROM (${VISIBLE})) AS visible,
   (SELECT count(*) FROM (${VISIBLE} EXCEPT SELECT id FROM memori_index_docsize)) AS missing,
   (SELECT count(*) FROM (SELECT id FROM memori_index_docsize EXCEPT ${VISIBLE})) AS surplus,
   (SELECT documents FROM memori_statistics) AS documents`;
+const VERSIONS = `(SELECT count(*) FROM memori_metadata WHERE deleted_at IS NULL AND index_version < ${INDEX_VERSION}) AS outdated,
+  (SELECT index_version FROM memori_statistics) AS version`;
 
 /** Undefined: the file holds no records of opsctl. */
 export function indexCounts(database: Database.Database): IndexCounts | undefined {
-  const isThere = database.prepare("SELECT 1 FROM main.sqlite_schema WHERE name = 'memori_statistics'").get();
-  return isThere ? database.prepare<[], IndexCounts>(COUNTS).get() : undefined;
+  const columns = database
+    .prepare<[], string>("SELECT name FROM pragma_table_info('memori_statistics')")
+    .pluck()
+    .all();
+  if (columns.length === 0) return undefined;
+  // before entries had versions, all were of the first
+  const versions = columns.includes("index_version") ? VERSIONS : "0 AS outdated, 1 AS version";
+  const counts = database
+    .prepare<[], Omit<IndexCounts, "rebuilt" | "left">>(`SELECT ${COUNTS}, ${versions}`)
+    .get()!;
+  return {
+    ...counts,
+    outdated: columns.includes("index_version") ? counts.outdated : counts.visible,
+    rebuilt: runState(database)?.documents ?? null,
+    left: oldTables(database).length,
+  };
 }
 
 /** Whether the index is that of the records. */
@@ -40,61 +55,17 @@ export function fitsRecords({ visible, missing, surplus, documents }: IndexCount
   return missing === 0 && surplus === 0 && documents === visible;
 }
 
-/**
- * Makes entries, document frequencies and sums anew from the visible records, and with them what the records themselves keep of their text.
- * Records, events, agents and tombstones stay. One transaction: ended in between, the file is as it was.
- * @returns how many records were indexed
- * @throws OpsError
- */
-export async function rebuildIndex(call: Call, { path, foreign }: FilePlace): Promise<number> {
-  // an own connection: its transaction is open while others wait for their turn
-  const own = sqliteConnection(path, foreign);
-  try {
-    const database = own.database();
-    await withLock(call, path, () => database.exec("BEGIN IMMEDIATE"));
-    const indexed = await indexAll(call, database);
-    await withLock(call, path, () => database.exec("COMMIT"));
-    return indexed;
-  } catch (error) {
-    throw sqliteError(error, path);
-  } finally {
-    // what was not committed is taken back
-    await own.close();
-  }
+/** Whether entries wait to be made by this version. */
+export function isOutdated({ version, outdated, visible }: IndexCounts): boolean {
+  return outdated > 0 || (visible > 0 && version < INDEX_VERSION);
 }
 
-async function indexAll(call: Call, database: Database.Database): Promise<number> {
-  empty(database);
-  const writer = new SqliteWriter(database);
-  const next = database.prepare<
-    [number],
-    Pick<MemoryRecord, "key" | "content" | "details"> & { row: number }
-  >(
-    `SELECT row_id AS row, key, content, details FROM memori_metadata
-     WHERE deleted_at IS NULL AND row_id > ? ORDER BY row_id LIMIT ${AT_ONCE}`,
-  );
-  let indexed = 0;
-  for (let last = Number.MIN_SAFE_INTEGER; ; ) {
-    const records = next.all(last);
-    for (const record of records) writer.index(record.row, prepare(record));
-    indexed += records.length;
-    if (records.length < AT_ONCE) break;
-    last = records.at(-1)!.row;
-    await turn();
-    throwIfAborted(call);
-  }
-  writer.endIndexing();
-  return indexed;
+/** Whether a newer opsctl made the index: this one leaves it alone. */
+export function isNewer({ version }: IndexCounts): boolean {
+  return version > INDEX_VERSION;
 }
 
-/** A table that is dropped need not be readable, as one whose rows are deleted must. */
-function empty(database: Database.Database): void {
-  const sql = database
-    .prepare<[], string>("SELECT sql FROM main.sqlite_schema WHERE name = 'memori_index'")
-    .pluck()
-    .get()!;
-  database.exec(
-    `DROP TABLE memori_index; ${sql}; DELETE FROM memori_terms;
-     UPDATE memori_statistics SET documents = 0, title_length = 0, body_length = 0`,
-  );
+/** Whether a process that makes the index anew works on it, or ended before its work did. */
+export function isUnfinished({ rebuilt, left }: IndexCounts): boolean {
+  return rebuilt !== null || left > 0;
 }

@@ -10,7 +10,14 @@ import type { QueryResult } from "../../query/port.ts";
 import type { Origin } from "../engine.ts";
 import type { SqliteConnection } from "./connect.ts";
 import { fileFacts, freePercent, sizeOf, wantsAnalyze } from "./file-facts.ts";
-import { fitsRecords, type IndexCounts, indexCounts, rebuildIndex } from "./full-text-index.ts";
+import {
+  fitsRecords,
+  type IndexCounts,
+  indexCounts,
+  isNewer,
+  isOutdated,
+  isUnfinished,
+} from "./full-text-index.ts";
 import { runInProcess } from "./query-run.ts";
 
 const CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)";
@@ -37,7 +44,7 @@ export function sqliteMaintenance(
       const percent = freePercent(facts);
       const tasks: MaintenanceTask[] = [];
       // what recall finds comes before what is only small or quick
-      if (index && !fitsRecords(index)) tasks.push(reindexTask(connection, index));
+      if (index && !isNewer(index)) tasks.push(...indexTasks(connection, index));
       if (logBytes > thresholds.sqlite_wal || (all && logBytes > 0))
         tasks.push(checkpointTask(path, logBytes));
       if (all || (isLarge && percent >= thresholds.sqlite_free)) tasks.push(vacuumTask(path, facts));
@@ -47,18 +54,42 @@ export function sqliteMaintenance(
   };
 }
 
+/** An index that is made anew needs no renewal; nor does it when that was begun, for whatever reason. */
+function indexTasks(connection: SqliteConnection, counts: IndexCounts): MaintenanceTask[] {
+  if (!fitsRecords(counts) || isUnfinished(counts)) return [reindexTask(connection, counts)];
+  return isOutdated(counts) ? [renewTask(connection, counts)] : [];
+}
+
 function reindexTask(connection: SqliteConnection, counts: IndexCounts): MaintenanceTask {
-  const { visible, missing, surplus, documents } = counts;
+  const { visible, missing, surplus, documents, rebuilt } = counts;
+  const isBegun = isUnfinished(counts);
   return {
     kind: "reindex",
     subject: `${connection.path}, memori_index`,
-    why: `${missing} of ${visible} records have no entry, ${surplus} entries no record; ranking counts ${documents} records`,
-    statement: "DROP and CREATE VIRTUAL TABLE memori_index, then INSERT the words of every record",
+    why: isBegun
+      ? `a new index was begun and not finished: ${rebuilt ?? visible} of ${visible} records are in it`
+      : `${missing} of ${visible} records have no entry, ${surplus} entries no record; ranking counts ${documents} records`,
+    statement:
+      "INSERT the words of every record into a new index, some at a time, then ALTER TABLE … RENAME TO memori_index",
     work_bytes: null,
-    run: async (call) => ({
-      freed_bytes: null,
-      note: `${await rebuildIndex(call, connection)} records indexed`,
-    }),
+    async run(call) {
+      const { rebuildIndex } = await import("./index-rebuild.ts");
+      return { freed_bytes: null, note: `${await rebuildIndex(call, connection)} records indexed` };
+    },
+  };
+}
+
+function renewTask(connection: SqliteConnection, { outdated, visible }: IndexCounts): MaintenanceTask {
+  return {
+    kind: "renew",
+    subject: `${connection.path}, memori_index`,
+    why: `an older opsctl made the entries of ${outdated} of ${visible} records`,
+    statement: "DELETE and INSERT the entry of each such record, some at a time",
+    work_bytes: null,
+    async run(call) {
+      const { renewIndex } = await import("./index-renewal.ts");
+      return { freed_bytes: null, note: `${await renewIndex(call, connection)} entries made anew` };
+    },
   };
 }
 

@@ -1,9 +1,9 @@
 import type Database from "better-sqlite3";
 import type { Agent, EventView, RecordView } from "../../memory/model.ts";
 import type { Page, RecordFilter } from "../../memory/port.ts";
-import { conditionOf, LATEST } from "./memory-sql.ts";
+import { afterOf, type Condition, conditionOf, fewFiltered, fewRecords, LATEST } from "./memory-sql.ts";
 
-const RECORD_COLUMNS = `m.row_id, m.id, m.namespace, m.key, m.content, m.details, l.at AS last_seen, l.success, l.agent,
+const RECORD_COLUMNS = `m.row_id, m.id, m.namespace, m.key, m.content, m.details, l.at AS last_seen, l.id AS last_event, l.success, l.agent,
     l.server, l.tags, l.metadata`;
 
 interface RecordRow {
@@ -14,6 +14,7 @@ interface RecordRow {
   content: string;
   details: string | null;
   last_seen: number;
+  last_event: string;
   success: number | null;
   agent: string | null;
   server: string | null;
@@ -29,18 +30,58 @@ interface CountsRow {
   first_seen: number;
 }
 
+/** Records with their latest event `l`: those of a list, or all, walking from the newest event (it counts when its record has no newer one). */
+const LISTED = `json_each(?) listed CROSS JOIN memori_metadata m ON m.row_id = listed.value ${LATEST} WHERE TRUE`;
+const WALKED = `memori_events l CROSS JOIN memori_metadata m ON m.row_id = l.record
+  WHERE NOT EXISTS (SELECT 1 FROM memori_events n WHERE n.record = l.record AND (n.at, n.id) > (l.at, l.id))`;
+
 export function readRecords(database: Database.Database, filter: RecordFilter, page: Page): RecordView[] {
+  const few = fewFiltered(database, filter);
   const condition = conditionOf(filter, "l");
-  // walks the events from the newest; an event counts when its record has no newer one
+  const after = afterOf("l", page.after);
   const rows = database
     .prepare<unknown[], RecordRow>(
-      `SELECT ${RECORD_COLUMNS} FROM memori_events l CROSS JOIN memori_metadata m ON m.row_id = l.record
-       WHERE NOT EXISTS (SELECT 1 FROM memori_events n WHERE n.record = l.record AND (n.at, n.id) > (l.at, l.id))
-         AND ${condition.sql}
+      `SELECT ${RECORD_COLUMNS} FROM ${few === undefined ? WALKED : LISTED} AND ${condition.sql} AND ${after.sql}
        ORDER BY l.at DESC, l.id DESC LIMIT ? OFFSET ?`,
     )
-    .all(...condition.params, page.limit, page.offset);
+    .all(...(few === undefined ? [] : [few]), ...condition.params, ...after.params, page.limit, page.offset);
   return withCounts(database, rows);
+}
+
+/** Ids of the newest records that a condition on the record `m` alone and a filter select. */
+function newestIds(
+  database: Database.Database,
+  keys: Condition,
+  filter: RecordFilter,
+  limit: number,
+): string[] {
+  const few = fewRecords(database, keys);
+  const condition = conditionOf(filter, "l");
+  return database
+    .prepare<unknown[], string>(
+      `SELECT m.id FROM ${few === undefined ? WALKED : LISTED} AND ${keys.sql} AND ${condition.sql}
+       ORDER BY l.at DESC, l.id DESC LIMIT ?`,
+    )
+    .pluck()
+    .all(...(few === undefined ? [] : [few]), ...keys.params, ...condition.params, limit);
+}
+
+/** Greatest character: `key < prefix + LAST` ends a prefix range. */
+const LAST = "\u{10FFFF}";
+
+export function readKeyMatches(
+  database: Database.Database,
+  foldedKey: string,
+  filter: RecordFilter,
+  limit: number,
+): { id: string; exact: boolean }[] {
+  const exact = newestIds(database, { sql: "m.folded_key = ?", params: [foldedKey] }, filter, limit);
+  const prefix: Condition = {
+    sql: "m.folded_key > ? AND m.folded_key < ?",
+    params: [foldedKey, foldedKey + LAST],
+  };
+  const longer = exact.length < limit ? newestIds(database, prefix, filter, limit - exact.length) : [];
+  return [...exact.map((id) => ({ id, exact: true })), ...longer.map((id) => ({ id, exact: false }))];
 }
 
 export function readByIds(database: Database.Database, ids: readonly string[]): RecordView[] {
@@ -77,6 +118,7 @@ function toView(row: RecordRow, counts: CountsRow): RecordView {
     successes: counts.successes,
     failures: counts.failures,
     lastSeen: row.last_seen,
+    lastEvent: row.last_event,
     firstSeen: counts.first_seen,
     success: toBoolean(row.success),
     agent: row.agent,
@@ -91,16 +133,22 @@ const toBoolean = (value: number | null) => (value === null ? null : value === 1
 const EVENT_COLUMNS = `e.id AS event_id, e.agent, e.server, e.success, e.tags, e.metadata, e.at,
     m.id, m.namespace, m.key, m.content, m.details`;
 
-type EventRow = Omit<RecordRow, "row_id" | "last_seen"> & { event_id: string; at: number };
+type EventRow = Omit<RecordRow, "row_id" | "last_seen" | "last_event"> & { event_id: string; at: number };
 
 export function readEvents(database: Database.Database, filter: RecordFilter, page: Page): EventView[] {
+  const few = fewFiltered(database, filter);
   const condition = conditionOf(filter, "e", true);
+  const after = afterOf("e", page.after);
+  const source =
+    few === undefined
+      ? "memori_events e CROSS JOIN memori_metadata m ON m.row_id = e.record"
+      : "json_each(?) listed CROSS JOIN memori_metadata m ON m.row_id = listed.value CROSS JOIN memori_events e ON e.record = m.row_id";
   return database
     .prepare<unknown[], EventRow>(
-      `SELECT ${EVENT_COLUMNS} FROM memori_events e CROSS JOIN memori_metadata m ON m.row_id = e.record
-       WHERE ${condition.sql} ORDER BY e.at DESC, e.id DESC LIMIT ? OFFSET ?`,
+      `SELECT ${EVENT_COLUMNS} FROM ${source} WHERE ${condition.sql} AND ${after.sql}
+       ORDER BY e.at DESC, e.id DESC LIMIT ? OFFSET ?`,
     )
-    .all(...condition.params, page.limit, page.offset)
+    .all(...(few === undefined ? [] : [few]), ...condition.params, ...after.params, page.limit, page.offset)
     .map(toEvent);
 }
 

@@ -1,128 +1,162 @@
 import type Database from "better-sqlite3";
+import { idf } from "../../memory/plan.ts";
 import type {
   Candidate,
+  Candidates,
+  Conjunction,
   RecordFilter,
-  SimilarIssue,
-  StoreCounts,
-  SuccessCounts,
   TermStatistics,
+  VocabularyTerm,
 } from "../../memory/port.ts";
-import { conditionOf, FOLDED_ISSUE, LATEST } from "./memory-sql.ts";
+import { TITLE_WEIGHT } from "../../memory/tuning.ts";
+import { conditionOf, LATEST } from "./memory-sql.ts";
 
-/** Greatest character: `key < prefix + LAST` ends a prefix range. */
-const LAST = "\u{10FFFF}";
-
-export function readKeyMatches(
-  database: Database.Database,
-  foldedKey: string,
-  filter: RecordFilter,
-  limit: number,
-): { id: string; exact: boolean }[] {
-  const condition = conditionOf(filter, "l");
-  return database
-    .prepare<unknown[], { id: string; exact: number }>(
-      `SELECT m.id, m.folded_key = ? AS exact FROM memori_metadata m ${LATEST}
-       WHERE m.folded_key >= ? AND m.folded_key < ? AND ${condition.sql}
-       ORDER BY exact DESC, l.at DESC, l.id DESC LIMIT ?`,
-    )
-    .all(foldedKey, foldedKey, foldedKey + LAST, ...condition.params, limit)
-    .map(({ id, exact }) => ({ id, exact: exact === 1 }));
+interface Statistics {
+  documents: number;
+  titleLength: number;
+  bodyLength: number;
+  indexVersion: number;
 }
 
 export function readTerms(database: Database.Database, terms: readonly string[]): TermStatistics {
   const rows = database
     .prepare<[string], { term: string; df: number }>(
-      "SELECT t.term, t.df FROM json_each(?) wanted JOIN memori_terms t ON t.term = wanted.value",
+      "SELECT t.term, t.df FROM json_each(?) wanted CROSS JOIN memori_terms t ON t.term = wanted.value",
     )
     .all(JSON.stringify(terms));
   const statistics = database
-    .prepare<[], { documents: number; titleLength: number; bodyLength: number }>(
-      "SELECT documents, title_length AS titleLength, body_length AS bodyLength FROM memori_statistics",
+    .prepare<[], Statistics>(
+      `SELECT documents, title_length AS titleLength, body_length AS bodyLength, index_version AS indexVersion
+       FROM memori_statistics`,
     )
     .get()!;
   return { ...statistics, frequencies: new Map(rows.map(({ term, df }) => [term, df])) };
 }
 
+/** A row of the index and how well it fits, greater is better. */
+type Match = [row: number, score: number];
+
+/**
+ * In two steps: the texts are read of those records only that are returned. `bm25()` reads all rows of every word it is asked for, so only
+ * words that are wanted by themselves are ranked by it; of what is wanted together the rows are enough, each word counting as it does
+ * once in a text of average length.
+ */
 export function readCandidates(
   database: Database.Database,
-  terms: readonly string[],
+  wanted: readonly Conjunction[],
   filter: RecordFilter,
   limit: number,
-): Candidate[] {
-  const filtered = Object.keys(filter).length > 0;
-  const condition = conditionOf(filter, "l");
-  const match = terms.map((term) => `"${term}"`).join(" OR ");
-  return database
-    .prepare<
-      unknown[],
-      { id: string; title: string; body: string; foldedKey: string; titleLength: number; bodyLength: number }
-    >(
-      `SELECT m.id, i.title, i.body, m.folded_key AS foldedKey, m.title_length AS titleLength, m.body_length AS bodyLength
-       FROM memori_index i CROSS JOIN memori_metadata m ON m.row_id = i.rowid ${filtered ? LATEST : ""}
-       WHERE memori_index MATCH ? AND i.rank MATCH 'bm25(3.0, 1.0)' AND ${condition.sql}
-       ORDER BY i.rank LIMIT ?`,
+  rows: number,
+): Candidates {
+  const single = wanted.filter((terms) => terms.length === 1).flat();
+  const together = wanted.filter((terms) => terms.length > 1);
+  const { scores, isCut } = rankSingle(database, single, rows);
+  const isAlsoCut = addTogether(database, together, scores, rows);
+  const passing = filtered(database, [...scores], filter);
+  // of equal ones the newest
+  const best = passing.sort(([a, one], [b, other]) => other - one || b - a).slice(0, limit);
+  return {
+    candidates: readTexts(
+      database,
+      best.map(([row]) => row),
+    ),
+    isCut: isCut || isAlsoCut,
+  };
+}
+
+/** Newest first: in the order of the index, so that no more than the asked number is looked at. Words of the issue count as `TITLE_WEIGHT` says. */
+function rankSingle(
+  database: Database.Database,
+  terms: readonly string[],
+  rows: number,
+): { scores: Map<number, number>; isCut: boolean } {
+  if (terms.length === 0) return { scores: new Map(), isCut: false };
+  const found = database
+    .prepare<[string, number], Match>(
+      `SELECT rowid, -bm25(memori_index, ${TITLE_WEIGHT}, 1, 1) FROM memori_index WHERE memori_index MATCH ?
+       ORDER BY rowid DESC LIMIT ?`,
     )
-    .all(match, ...condition.params, limit)
+    .raw()
+    .all(terms.map(quoted).join(" OR "), rows + 1);
+  return { scores: new Map(found.slice(0, rows)), isCut: found.length > rows };
+}
+
+/** Adds what conjunctions find to the scores, which hold `rows` rows at most then. @returns whether there were more */
+function addTogether(
+  database: Database.Database,
+  wanted: readonly Conjunction[],
+  scores: Map<number, number>,
+  rows: number,
+): boolean {
+  if (wanted.length === 0) return false;
+  const matching = database
+    .prepare<[string, number], number>(
+      "SELECT rowid FROM memori_index WHERE memori_index MATCH ? ORDER BY rowid DESC LIMIT ?",
+    )
+    .pluck();
+  const { documents, frequencies } = readTerms(database, [...new Set(wanted.flat())]);
+  /** Words of a row that count already: a word may be in several conjunctions. */
+  const counted = new Map<number, Set<string>>();
+  for (const terms of wanted) {
+    for (const row of matching.all(terms.map(quoted).join(" AND "), rows + 1)) {
+      const score = scores.get(row);
+      if (score === undefined && scores.size >= rows) return true;
+      const known = counted.get(row) ?? new Set();
+      const fresh = terms.filter((term) => !known.has(term));
+      counted.set(row, new Set([...known, ...fresh]));
+      const gain = fresh.reduce((sum, term) => sum + idf(frequencies.get(term) ?? 0, documents), 0);
+      scores.set(row, (score ?? 0) + gain);
+    }
+  }
+  return false;
+}
+
+/** Terms are of [a-z0-9_]; quoted, none of them is an operator. */
+const quoted = (term: string) => `"${term}"`;
+
+function filtered(database: Database.Database, matching: Match[], filter: RecordFilter): Match[] {
+  // the index holds visible records only
+  if (Object.keys(filter).length === 0) return matching;
+  const condition = conditionOf(filter, "l");
+  const passing = new Set(
+    database
+      .prepare<unknown[], number>(
+        `SELECT m.row_id FROM json_each(?) found CROSS JOIN memori_metadata m ON m.row_id = found.value ${LATEST}
+         WHERE ${condition.sql}`,
+      )
+      .pluck()
+      .all(JSON.stringify(matching.map(([row]) => row)), ...condition.params),
+  );
+  return matching.filter(([row]) => passing.has(row));
+}
+
+/** Texts as FTS5 keeps them (https://sqlite.org/fts5.html#fts5_data_structures): a third quicker than through the virtual table. */
+function readTexts(database: Database.Database, rows: readonly number[]): Candidate[] {
+  return database
+    .prepare<[string], { id: string } & Candidate["prepared"]>(
+      `SELECT m.id, i.c0 AS title, i.c1 AS body, i.c2 AS shape, m.folded_key AS foldedKey, m.title_length AS titleLength,
+         m.body_length AS bodyLength
+       FROM json_each(?) best CROSS JOIN memori_index_content i ON i.id = best.value
+         CROSS JOIN memori_metadata m ON m.row_id = i.id
+       ORDER BY best.key`,
+    )
+    .all(JSON.stringify(rows))
     .map(({ id, ...prepared }) => ({ id, prepared }));
 }
 
-export function readSimilar(
+/** Reads all terms: a few hundred milliseconds where there are a million. */
+export function readVocabulary(
   database: Database.Database,
-  type: string,
-  since: number | undefined,
+  pieces: readonly string[],
+  lengths: { min: number; max: number },
   limit: number,
-): SimilarIssue[] {
-  const rows = database
-    .prepare<
-      unknown[],
-      {
-        key: string;
-        solution: string;
-        occurrences: number;
-        successes: number;
-        failures: number;
-        lastSeen: number;
-      }
-    >(
-      `WITH matching AS (
-         SELECT m.key, m.content, e.at, e.id, e.success FROM memori_metadata m JOIN memori_events e ON e.record = m.row_id
-         WHERE m.deleted_at IS NULL AND instr(${FOLDED_ISSUE}, ?) > 0 AND e.at >= ?
-       ), ranked AS (
-         SELECT *, row_number() OVER (PARTITION BY key ORDER BY at DESC, id DESC) AS nth FROM matching
-       )
-       SELECT key, max(content) FILTER (WHERE nth = 1) AS solution, count(*) AS occurrences,
-         count(*) FILTER (WHERE success = 1) AS successes, count(*) FILTER (WHERE success = 0) AS failures,
-         max(at) AS lastSeen
-       FROM ranked GROUP BY key ORDER BY occurrences DESC, lastSeen DESC, key LIMIT ?`,
-    )
-    .all(type, since ?? 0, limit);
-  return rows.map((row) => ({ ...row, issue: row.key.startsWith("issue:") ? row.key.slice(6) : null }));
-}
-
-export function readSuccessCounts(
-  database: Database.Database,
-  type: string | undefined,
-  since: number | undefined,
-): SuccessCounts {
+): VocabularyTerm[] {
+  if (pieces.length === 0) return [];
+  const contains = pieces.map(() => "instr(term, ?) > 0").join(" OR ");
   return database
-    .prepare<unknown[], SuccessCounts>(
-      `SELECT count(*) AS total, count(*) FILTER (WHERE e.success = 1) AS successes,
-         count(*) FILTER (WHERE e.success = 0) AS failures
-       FROM memori_metadata m JOIN memori_events e ON e.record = m.row_id
-       WHERE m.deleted_at IS NULL AND instr(${FOLDED_ISSUE}, ?) > 0 AND e.at >= ?`,
+    .prepare<unknown[], VocabularyTerm>(
+      `SELECT term, df FROM memori_terms
+       WHERE length(term) BETWEEN ? AND ? AND term NOT GLOB '__s_*' AND (${contains}) ORDER BY df DESC, term LIMIT ?`,
     )
-    .get(type ?? "", since ?? 0)!;
-}
-
-export function readCounts(database: Database.Database): StoreCounts {
-  return database
-    .prepare<[], StoreCounts>(
-      `SELECT (SELECT documents FROM memori_statistics) AS records,
-         count(*) FILTER (WHERE m.key GLOB 'issue:*') AS fixes,
-         count(DISTINCT m.key) FILTER (WHERE m.key GLOB 'issue:*') AS issues,
-         (SELECT count(*) FROM memori_events e JOIN memori_metadata r ON r.row_id = e.record WHERE r.deleted_at IS NULL) AS events,
-         (SELECT count(*) FROM memori_agents) AS agents
-       FROM memori_metadata m WHERE m.deleted_at IS NULL`,
-    )
-    .get()!;
+    .all(lengths.min, lengths.max, ...pieces, limit);
 }

@@ -1,7 +1,9 @@
 import type Database from "better-sqlite3";
 import { OpsError } from "../../errors.ts";
+import { INDEX_VERSION } from "../../memory/analyze.ts";
 import { DEFAULT_AGENT_STATUS, type Outcome, type Prepared } from "../../memory/model.ts";
 import type { PreparedWrite } from "../../memory/port.ts";
+import { IndexEntries, LIVE, requireKnownIndex } from "./index-entries.ts";
 
 type Remember = Extract<PreparedWrite, { kind: "remember" }>;
 type AgentWrite = Extract<PreparedWrite, { kind: "agent" }>;
@@ -23,29 +25,13 @@ function prepareStatements(database: Database.Database) {
       "SELECT row_id, key, content, details, deleted_at FROM memori_metadata WHERE id = ?",
     ),
     insertRecord: database.prepare(
-      `INSERT INTO memori_metadata (id, namespace, key, folded_key, content, details, title_length, body_length)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-    ),
-    setDerived: database.prepare(
-      `UPDATE memori_metadata SET folded_key = @foldedKey, title_length = @titleLength, body_length = @bodyLength
-       WHERE row_id = @row AND (folded_key, title_length, body_length) IS NOT (@foldedKey, @titleLength, @bodyLength)`,
+      `INSERT INTO memori_metadata (id, namespace, key, folded_key, content, details, title_length, body_length, index_version)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ${INDEX_VERSION})`,
     ),
     setDeleted: database.prepare("UPDATE memori_metadata SET deleted_at = ? WHERE row_id = ?"),
     insertEvent: database.prepare("INSERT INTO memori_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
     lastOrder: database.prepare<[number], { last: number }>(
       "SELECT max(recorded_at) AS last FROM memori_events WHERE record = ?",
-    ),
-    indexed: database.prepare<[number], { title: string; body: string }>(
-      "SELECT title, body FROM memori_index WHERE rowid = ?",
-    ),
-    insertIndex: database.prepare("INSERT INTO memori_index (rowid, title, body) VALUES (?, ?, ?)"),
-    deleteIndex: database.prepare("DELETE FROM memori_index WHERE rowid = ?"),
-    addTerm: database.prepare(
-      "INSERT INTO memori_terms VALUES (?, ?) ON CONFLICT (term) DO UPDATE SET df = df + excluded.df",
-    ),
-    dropTerm: database.prepare("DELETE FROM memori_terms WHERE term = ? AND df <= 0"),
-    addStatistics: database.prepare(
-      "UPDATE memori_statistics SET documents = documents + ?, title_length = title_length + ?, body_length = body_length + ?",
     ),
     agent: database.prepare<[string], { updated_at: number }>(
       "SELECT updated_at FROM memori_agents WHERE name = ?",
@@ -63,50 +49,49 @@ function prepareStatements(database: Database.Database) {
   };
 }
 
+/** Writes what a record keeps of its own text, where it differs, and which version made its entry. */
+export function derivedSetter(database: Database.Database): (row: number, prepared: Prepared) => void {
+  const statement = database.prepare(
+    `UPDATE memori_metadata
+     SET folded_key = @foldedKey, title_length = @titleLength, body_length = @bodyLength, index_version = ${INDEX_VERSION}
+     WHERE row_id = @row AND (folded_key, title_length, body_length, index_version)
+       IS NOT (@foldedKey, @titleLength, @bodyLength, ${INDEX_VERSION})`,
+  );
+  return (row, { foldedKey, titleLength, bodyLength }) => {
+    statement.run({ row, foldedKey, titleLength, bodyLength });
+  };
+}
+
 /**
  * Applies writes inside the caller's transaction. Document frequencies, statistics and sightings of agents are summed over
  * the batch and written once, in the order of the terms.
  */
 export class SqliteWriter {
+  readonly #database: Database.Database;
   readonly #statements: ReturnType<typeof prepareStatements>;
-  readonly #frequencies = new Map<string, number>();
+  readonly #entries: IndexEntries;
+  readonly #setDerived: ReturnType<typeof derivedSetter>;
   readonly #sightings = new Map<string, { server: string | null; at: number }>();
-  #documents = 0;
-  #titleLength = 0;
-  #bodyLength = 0;
 
   constructor(database: Database.Database) {
+    this.#database = database;
     this.#statements = prepareStatements(database);
+    this.#entries = new IndexEntries(database, LIVE);
+    this.#setDerived = derivedSetter(database);
   }
 
+  /** @throws OpsError `failed`, with nothing changed, when a newer opsctl made the index */
   apply(writes: readonly PreparedWrite[]): Outcome[] {
-    this.#reset();
+    requireKnownIndex(this.#database);
+    this.#entries.reset();
+    this.#sightings.clear();
     const outcomes = writes.map((write) => {
       if (write.kind === "remember") return this.#remember(write);
       return write.kind === "agent" ? this.#agent(write) : this.#forget(write);
     });
     this.#flushSightings();
-    this.#flushStatistics();
+    this.#entries.flush();
     return outcomes;
-  }
-
-  /** Indexes a visible record that has no entry, inside the caller's transaction; its words and sums are written by `endIndexing`. */
-  index(row: number, prepared: Prepared): void {
-    const { foldedKey, titleLength, bodyLength } = prepared;
-    this.#statements.setDerived.run({ row, foldedKey, titleLength, bodyLength });
-    this.#index(row, prepared);
-  }
-
-  endIndexing(): void {
-    this.#flushStatistics();
-    this.#reset();
-  }
-
-  /** A transaction that was rolled back and tried again starts from nothing. */
-  #reset(): void {
-    this.#frequencies.clear();
-    this.#sightings.clear();
-    this.#documents = this.#titleLength = this.#bodyLength = 0;
   }
 
   #remember(write: Remember): Outcome {
@@ -122,7 +107,8 @@ export class SqliteWriter {
       if (stored.deleted_at !== null) {
         recordedAt = Math.max(recordedAt, stored.deleted_at + 1);
         this.#statements.setDeleted.run(null, row);
-        this.#index(row, prepared);
+        this.#setDerived(row, prepared);
+        this.#entries.add(row, prepared);
       }
     } else {
       const { id, namespace, key, content, details } = record;
@@ -136,7 +122,7 @@ export class SqliteWriter {
         prepared.titleLength,
         prepared.bodyLength,
       ).lastInsertRowid as number;
-      this.#index(row, prepared);
+      this.#entries.add(row, prepared);
     }
     this.#statements.insertEvent.run(
       event.id,
@@ -159,10 +145,7 @@ export class SqliteWriter {
     if (!stored || stored.deleted_at !== null) return "duplicate";
     const last = this.#statements.lastOrder.get(stored.row_id)?.last ?? 0;
     this.#statements.setDeleted.run(Math.max(order, last), stored.row_id);
-    const entry = this.#statements.indexed.get(stored.row_id);
-    if (!entry) throw withoutEntry();
-    this.#statements.deleteIndex.run(stored.row_id);
-    this.#count(entry.title, entry.body, -1);
+    if (!this.#entries.remove(stored.row_id)) throw withoutEntry();
     return "new";
   }
 
@@ -177,22 +160,6 @@ export class SqliteWriter {
     return "duplicate";
   }
 
-  #index(row: number, { title, body }: Prepared): void {
-    this.#statements.insertIndex.run(row, title, body);
-    this.#count(title, body, 1);
-  }
-
-  #count(title: string, body: string, sign: 1 | -1): void {
-    const titleTokens = title === "" ? [] : title.split(" ");
-    const bodyTokens = body === "" ? [] : body.split(" ");
-    for (const term of new Set([...titleTokens, ...bodyTokens])) {
-      this.#frequencies.set(term, (this.#frequencies.get(term) ?? 0) + sign);
-    }
-    this.#documents += sign;
-    this.#titleLength += sign * titleTokens.length;
-    this.#bodyLength += sign * bodyTokens.length;
-  }
-
   #see(name: string, server: string | null, at: number): void {
     const seen = this.#sightings.get(name);
     if (seen) seen.at = Math.max(seen.at, at);
@@ -203,20 +170,10 @@ export class SqliteWriter {
     for (const [name, { server, at }] of this.#sightings) this.#statements.touchAgent.run(name, server, at);
     this.#sightings.clear();
   }
-
-  #flushStatistics(): void {
-    for (const [term, change] of [...this.#frequencies].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      if (change === 0) continue;
-      this.#statements.addTerm.run(term, change);
-      if (change < 0) this.#statements.dropTerm.run(term);
-    }
-    if (this.#documents === 0 && this.#titleLength === 0 && this.#bodyLength === 0) return;
-    this.#statements.addStatistics.run(this.#documents, this.#titleLength, this.#bodyLength);
-  }
 }
 
 /** Its words cannot be taken out of the sums when nobody knows them. */
-function withoutEntry(): OpsError {
+export function withoutEntry(): OpsError {
   return new OpsError({
     code: "integrity",
     engine: "sqlite",

@@ -3,16 +3,18 @@ import type { MemoryStore } from "../../memory/port.ts";
 import { setsOf } from "../../migrate/sets.ts";
 import { IN_MEMORY, type SqliteConnection, sqliteConnection } from "./connect.ts";
 import { sqliteError } from "./errors.ts";
-import { iterateEvents, readAgents, readByIds, readEvents, readRecords } from "./memory-read.ts";
+import { refuseNewerIndex } from "./index-version.ts";
 import {
-  readCandidates,
-  readCounts,
+  iterateEvents,
+  readAgents,
+  readByIds,
+  readEvents,
   readKeyMatches,
-  readSimilar,
-  readSuccessCounts,
-  readTerms,
-} from "./memory-search.ts";
+  readRecords,
+} from "./memory-read.ts";
+import { readCandidates, readTerms, readVocabulary } from "./memory-search.ts";
 import { countTombstones, pruneTombstones } from "./memory-tombstones.ts";
+import { readCounts, readHistogram, readSimilar, readSuccessCounts } from "./memory-views.ts";
 import { SqliteWriter } from "./memory-write.ts";
 import { ensureSchema } from "./schema.ts";
 
@@ -67,15 +69,25 @@ export function sqliteMemory(connection: SqliteConnection): MemoryStore {
     },
     async terms(call, terms) {
       await ready(call);
-      return read((database) => readTerms(database, terms));
+      const statistics = read((database) => readTerms(database, terms));
+      refuseNewerIndex(statistics.indexVersion, connection.path);
+      return statistics;
     },
-    async candidates(call, terms, filter, limit) {
+    async candidates(call, wanted, filter, limit, rows) {
       await ready(call);
-      return terms.length === 0 ? [] : read((database) => readCandidates(database, terms, filter, limit));
+      return read((database) => readCandidates(database, wanted, filter, limit, rows));
     },
-    async similar(call, type, since, limit) {
+    async vocabulary(call, pieces, lengths, limit) {
       await ready(call);
-      return read((database) => readSimilar(database, type, since, limit));
+      return read((database) => readVocabulary(database, pieces, lengths, limit));
+    },
+    async similar(call, query) {
+      await ready(call);
+      return read((database) => readSimilar(database, query));
+    },
+    async histogram(call, keys, window) {
+      await ready(call);
+      return read((database) => readHistogram(database, keys, window));
     },
     async successCounts(call, type, since) {
       await ready(call);

@@ -6,7 +6,6 @@ import {
   MAX_TOKEN_LENGTH,
   MAX_TOKENS,
   prepare,
-  queryTerms,
   tokenize,
 } from "../../../src/memory/analyze.ts";
 
@@ -31,6 +30,9 @@ describe("words", () => {
     ["x86_64", ["x86_64", "x", "86", "64"]],
     ["ECONNREFUSED", ["econnrefus"]],
     ["__ ___", []],
+    // reserved for shapes
+    ["see __s_0123456789abcdef", ["see", "0123456789", "abcdef"]],
+    ["__S_0123456789ABCDEF __s_name", ["0123456789", "abcdef", "name"]],
     ["", []],
   ])("%s", (text, tokens) => expect(tokenize(text)).toEqual(tokens));
 
@@ -47,29 +49,6 @@ describe("words", () => {
     ["scripts in one word", "api接続error", ["api", "u63a5", "u7d9a", "error"]],
     ["emoji separate", "up🚀down-time", ["time"]],
   ])("%s", (_, text, tokens) => expect(tokenize(text)).toEqual(tokens));
-});
-
-describe("terms of a query", () => {
-  test("a word counts one, the parts of an identifier share one; the most counts", () => {
-    expect([...queryTerms("connectionTimeout pool")]).toEqual([
-      ["connectiontimeout", 1],
-      ["connect", 0.5],
-      ["timeout", 0.5],
-      ["pool", 1],
-    ]);
-    expect(queryTerms("connectionTimeout timeout").get("timeout")).toBe(1);
-    expect(queryTerms("the of and").size).toBe(0);
-  });
-
-  test("the same terms as the index has, each above 0 and at most 1", () => {
-    fc.assert(
-      fc.property(anyText, (text) => {
-        const terms = queryTerms(text);
-        expect([...terms.keys()].sort()).toEqual([...new Set(tokenize(text))].sort());
-        for (const weight of terms.values()) expect(weight > 0 && weight <= 1).toBe(true);
-      }),
-    );
-  });
 });
 
 describe("properties", () => {

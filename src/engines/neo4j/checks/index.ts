@@ -6,6 +6,7 @@ import { indexPopulating } from "./index-populating.ts";
 import { leftovers, restoreMarker } from "./leftovers.ts";
 import { lookupIndex } from "./lookup-index.ts";
 import { heapUse, memorySettings, pageCache } from "./memory.ts";
+import { memoryIndex } from "./memory-index.ts";
 import { authDisabled, boltUnencrypted, httpExposed } from "./network.ts";
 import { queryLog, readOnly, transactionTimeout, unrestrictedProcedures } from "./settings.ts";
 import { blockedTransaction, slowTransaction } from "./transactions.ts";
@@ -22,6 +23,7 @@ export const neo4jChecks: readonly Neo4jCheck[] = [
   duplicateKey,
   constraintMissing,
   unusedIndex,
+  memoryIndex,
   blockedTransaction,
   slowTransaction,
   heapUse,

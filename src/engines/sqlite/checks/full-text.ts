@@ -1,5 +1,6 @@
 import type { Found } from "../../../health/doctor/check.ts";
-import { type IndexCounts, indexCounts } from "../full-text-index.ts";
+import { INDEX_VERSION } from "../../../memory/analyze.ts";
+import { type IndexCounts, indexCounts, isNewer, isOutdated, isUnfinished } from "../full-text-index.ts";
 import { MAINTAIN, type SqliteCheck } from "./look.ts";
 
 /** The index that recall searches, against the records. */
@@ -10,12 +11,25 @@ export const fullText: SqliteCheck = {
   looks: "memori_index and memori_statistics against memori_metadata",
   async run(_call, { connection, target }) {
     const counts = connection.read(indexCounts);
-    return counts ? findings(target.shown, counts) : [];
+    if (!counts) return [];
+    return isNewer(counts) ? [newer(target.shown, counts)] : findings(target.shown, counts);
   },
 };
 
-/** One command mends all of it: the index, its words and its sums are made anew from the records. */
-function findings(path: string, { visible, missing, surplus, documents }: IndexCounts): Found[] {
+function newer(path: string, { version }: IndexCounts): Found {
+  return {
+    severity: "error",
+    subject: `${path}, memori_index`,
+    evidence: `the index has version ${version}, this opsctl knows versions up to ${INDEX_VERSION}`,
+    cause: "A newer opsctl made it: this one refuses to search it and to write records.",
+    remedies: [],
+    advice: "upgrade opsctl on this host",
+  };
+}
+
+/** One command mends all of it: entries, words and sums are made anew from the records. */
+function findings(path: string, counts: IndexCounts): Found[] {
+  const { visible, missing, surplus, documents, outdated, rebuilt } = counts;
   const common = {
     severity: "warning",
     subject: `${path}, memori_index`,
@@ -43,6 +57,22 @@ function findings(path: string, { visible, missing, surplus, documents }: IndexC
       subject: `${path}, memori_statistics`,
       evidence: `it counts ${documents} records, there are ${visible}`,
       cause: "Something other than opsctl changed records: recall ranks by wrong averages.",
+    });
+  }
+  if (isUnfinished(counts)) {
+    found.push({
+      ...common,
+      severity: "info",
+      evidence: `a new index was begun: ${rebuilt ?? visible} of ${visible} records are in it`,
+      cause:
+        "opsctl maintain is making it, or was ended before it had: until it is done the file holds both.",
+    });
+  } else if (isOutdated(counts)) {
+    found.push({
+      ...common,
+      severity: "info",
+      evidence: `an older opsctl made the entries of ${outdated} of ${visible} records`,
+      cause: "Recall finds them by their words, but not by the shape of their lines.",
     });
   }
   return found;
