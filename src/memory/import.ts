@@ -57,6 +57,8 @@ export interface ImportOptions {
 const BATCH_SIZE = { embedded: 4000, servers: 1000 };
 /** Bytes of text in one transaction: a batch of large records must not fill the memory. */
 const BATCH_BYTES = 8 * 1024 * 1024;
+/** Age of a batch at which the next line ends it: lines that trickle in are stored soon. */
+const BATCH_MS = 2000;
 
 const FIELDS: FieldNames = {
   key: "key",
@@ -96,6 +98,7 @@ export async function importEvents(
   const now = Date.now();
   const batchSize = stores.usesServers ? BATCH_SIZE.servers : BATCH_SIZE.embedded;
   let batch: Line[] = [];
+  let startedAt = 0;
   let [number, bytes, read] = [0, 0, 0];
   const flush = async () => {
     await storeBatch(call, stores, batch, options, report);
@@ -112,9 +115,11 @@ export async function importEvents(
     if (typeof content === "string" && content.trim() === "") continue;
     report.lines += 1;
     const line = readLine(number, content, now, options);
+    if (batch.length === 0) startedAt = performance.now();
     batch.push(line);
     bytes += line.text.length;
-    if (batch.length >= batchSize || bytes >= BATCH_BYTES) await flush();
+    const isDue = performance.now() - startedAt > BATCH_MS;
+    if (batch.length >= batchSize || bytes >= BATCH_BYTES || isDue) await flush();
   }
   await flush();
   return report;

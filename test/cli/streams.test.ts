@@ -258,7 +258,7 @@ describe("colour", () => {
 });
 
 describe("signals", () => {
-  const BATCH = 1000;
+  const BATCH = 4000;
 
   test.each([
     ["SIGINT", 130],
