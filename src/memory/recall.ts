@@ -9,7 +9,14 @@ import { type ReadQuery, readQuery } from "./read-query.ts";
 import { lookFor, MAX_VOCABULARY, type Replacement, replacementsOf, unknownWords } from "./spelling.ts";
 import type { Stores } from "./stores.ts";
 import { type Success, successOf } from "./success.ts";
-import { CANDIDATE_LIMIT, POOL_SIZE, ROW_BUDGET, SHAPE_WEIGHT, type Signal } from "./tuning.ts";
+import {
+  CANDIDATE_LIMIT,
+  POOL_SIZE,
+  ROW_BUDGET,
+  SHAPE_WEIGHT,
+  type Signal,
+  SUCCESS_REACH,
+} from "./tuning.ts";
 
 /** Why a record is in the list: its key is the query, starts with it, or its text shares words with it. */
 export type Match = "key" | "prefix" | "text";
@@ -108,7 +115,7 @@ async function recallFrom(
     pool,
     weights,
   });
-  const byId = new Map(ranked.map((result) => [result.id, result]));
+  const byId = new Map(within(ranked, wanted).map((result) => [result.id, result]));
   const records = await fetchRecords(call, stores, [...new Set([...keys.keys(), ...byId.keys()])]);
   const all = records
     .map((record) => resultOf(record, keys.get(record.id) ?? "text", byId.get(record.id)))
@@ -116,6 +123,13 @@ async function recallFrom(
   const { candidates: _, ...how } = found;
   const next = all.length > wanted ? { offset: wanted, pool } : null;
   return { results: all.slice(offset, wanted), next, search: how };
+}
+
+/** Of a ranked list those that can still be among the first `wanted` and the one after, however well or badly they worked. */
+function within(ranked: readonly Ranked[], wanted: number): Ranked[] {
+  const last = ranked[wanted]?.score ?? 0;
+  const least = (last * (1 - SUCCESS_REACH)) / (1 + SUCCESS_REACH);
+  return ranked.filter(({ score }) => score >= least);
 }
 
 function resultOf(record: RecordView, match: Match, ranked: Ranked | undefined): RecallResult {
