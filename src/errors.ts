@@ -78,9 +78,14 @@ export interface Degraded {
   message: string;
 }
 
+/** Schemas and programs that do not fit each other stay so until somebody runs what the hint names. */
+const MENDS = /^(?:opsctl init |upgrade opsctl)/;
+
+/** Without the hint, unless that alone mends it: then it is part of the message. */
 export function toDegraded(engine: EngineName, error: unknown): Degraded {
-  const known = toOpsError(error);
-  return { engine, code: known.code, message: known.message };
+  const { code, message, hint } = toOpsError(error);
+  const isMended = hint !== undefined && MENDS.test(hint);
+  return { engine, code, message: isMended ? `${message} (Try: ${hint})` : message };
 }
 
 /** Wraps whatever was thrown; an unknown error keeps only its message, which the caller redacts when it prints. */

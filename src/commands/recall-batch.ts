@@ -2,7 +2,7 @@ import { type EngineName, OpsError, usageError } from "../errors.ts";
 import { recall } from "../memory/recall.ts";
 import type { Context } from "./command.ts";
 import { readLines } from "./lines.ts";
-import { filterOf, type Options } from "./recall.ts";
+import { filterOf, noteOutdated, type Options } from "./recall.ts";
 import { explainSearch, resultRow } from "./recall-rows.ts";
 
 /** `recall --batch`. Streams: one answer a line, in the order of the questions; a line that cannot be read ends it with its number. */
@@ -11,6 +11,7 @@ export async function answerAll(context: Context, file: string, options: Options
   const isExplained = options.explain === true;
   const missing = new Map<EngineName, string>();
   let number = 0;
+  let isNoted = false;
   for await (const line of readLines(call, file, "--batch")) {
     number += 1;
     if (typeof line !== "string") throw usageError(`--batch: line ${number} is ${line.defect}`);
@@ -21,6 +22,8 @@ export async function answerAll(context: Context, file: string, options: Options
       limit: options.limit,
       filter: filterOf(options),
     });
+    if (!isNoted) noteOutdated(context, search);
+    isNoted = true;
     const answer = {
       id,
       results: results.map((result) => resultRow(result, isExplained)),

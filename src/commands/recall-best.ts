@@ -7,7 +7,7 @@ import { escapeText } from "../output/escape.ts";
 import { age } from "../output/human.ts";
 import type { Context } from "./command.ts";
 import { filterOf, noteOutdated, type Options } from "./recall.ts";
-import { howOften, searchLines } from "./recall-render.ts";
+import { searchLines, timesSeen } from "./recall-render.ts";
 import { explainSearch, type Row, resultRow } from "./recall-rows.ts";
 
 type BestFix = v.InferOutput<typeof bestFix>;
@@ -57,10 +57,16 @@ function whyOf(isFound: boolean, confidence: number | null, failed: number): Bes
 /** What to do first, then why it should help. */
 function inWords(best: Row, failed: readonly Row[]): string {
   const who = [best.agent, best.server].filter((part) => part !== null).join(" on ");
-  const seen = `${howOften(best)}, last ${age(Date.now() - best.last_seen_ms)} ago${who === "" ? "" : ` (${who})`}`;
-  const outcome = best.success ? "it worked" : "nobody noted whether it worked";
+  const seen = `${timesSeen(best)}, last ${age(Date.now() - best.last_seen_ms)} ago${who === "" ? "" : ` (${who})`}`;
   const tried = failed.map(({ content }) => `Did not work: ${oneLine(content)}`);
-  return [best.content.trim(), "", `For ${best.key}: ${outcome}; ${seen}.`, ...tried].join("\n");
+  return [best.content.trim(), "", `For ${best.key}: ${outcomeInWords(best)}; ${seen}.`, ...tried].join("\n");
+}
+
+function outcomeInWords({ successes, failures, success }: Row): string {
+  const known = successes + failures;
+  if (known === 0) return "nobody noted whether it worked";
+  const last = success === false ? ", but not the last time" : "";
+  return `${known === 1 ? "it worked" : `it worked ${successes} of ${known} times`}${last}`;
 }
 
 const oneLine = (text: string) => {
@@ -71,6 +77,6 @@ const oneLine = (text: string) => {
 function nothing({ why, failed, confidence, threshold }: BestFix, nearest: Row | undefined): string {
   if (why === "nothing_known") return "nothing known; store what helps with: opsctl remember";
   if (why === "only_failed")
-    return `known, but nothing worked: ${failed.map(({ content }) => oneLine(content)).join("; ")}`;
+    return `known, but nothing that was tried works: ${failed.map(({ content }) => oneLine(content)).join("; ")}`;
   return `nothing convincing is known (${confidence} of ${threshold}); nearest: ${nearest!.key}. Try: opsctl recall without --best`;
 }

@@ -50,14 +50,17 @@ function reason({ match, matched }: Row): string {
   return [...key, ...(matched.length > 0 ? [matched.join(" ")] : [])].join("; ");
 }
 
+export const timesSeen = ({ occurrences }: Pick<Row, "occurrences">) =>
+  occurrences === 1 ? "seen once" : `seen ${occurrences} times`;
+
 /** `seen 6 times, worked 5 of 6`. */
-export function howOften({
+function howOften({
   occurrences,
   successes,
   failures,
 }: Pick<Row, "occurrences" | "successes" | "failures">): string {
-  const seen = occurrences === 1 ? "seen once" : `seen ${occurrences} times`;
   const known = successes + failures;
+  const seen = timesSeen({ occurrences });
   return known < 2 ? seen : `${seen}, worked ${successes} of ${known}`;
 }
 

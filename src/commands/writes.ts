@@ -19,7 +19,9 @@ export function conflictError(id: string, { refused, stored }: Conflict): OpsErr
  */
 export function reportQueued({ io }: Context, { failures }: Pick<Written, "failures">): OpsError | undefined {
   for (const { message } of failures) {
-    io.note(`${message}; \`opsctl queue sync\` delivers it`, "queued:");
+    // nothing is delivered before what the message names has been done
+    const when = message.includes("(Try: ") ? "; after that " : "; ";
+    io.note(`${message}${when}\`opsctl queue sync\` delivers it`, "queued:");
   }
   const refused = failures.find(({ code }) => code === "auth");
   if (!refused) return undefined;

@@ -33,10 +33,15 @@ export function bestOf(search: Search, results: readonly RecallResult[]): Best {
   const { fixes, confidence } = convincing;
   if (confidence < BEST_THRESHOLD) return { result: null, confidence, failed: [] };
   return {
-    result: fixes.find(({ record }) => record.success !== false) ?? null,
+    result: fixes.find(mayWork) ?? null,
     confidence,
-    failed: fixes.filter(({ record }) => record.success === false),
+    failed: fixes.filter((fix) => !mayWork(fix)),
   };
+}
+
+/** It worked surely more often than it failed; where that is open, its last outcome was no failure. */
+function mayWork({ record, success }: RecallResult): boolean {
+  return success.multiplier > 1 || (success.multiplier === 1 && record.success !== false);
 }
 
 function groupByKey(results: readonly RecallResult[]): RecallResult[][] {
@@ -49,17 +54,16 @@ function groupByKey(results: readonly RecallResult[]): RecallResult[][] {
 }
 
 /**
- * How sure it is that a result is about what the query describes, 0 to 1. An exact key is sure, a key prefix as sure as it is the only one. Else three things:
+ * How sure it is that a result is about what the query describes, 0 to 1. An exact key is sure, a key prefix as sure as it is long and the only one. Else three things:
  * how much of the query the record holds, how much of the record's issue the query holds (or how many of the query's shapes the record has), and how far the
  * score is ahead of other issues. The score itself is relative to the pool and says nothing of this.
  */
 export function confidenceOf(
-  { query, statistics, replaced }: Search,
+  { text: asked, query, statistics, replaced }: Search,
   result: RecallResult,
   others: readonly RecallResult[],
 ): number {
   if (result.match === "key") return 1;
-  if (result.match === "prefix") return 1 / (1 + others.filter(({ match }) => match !== "text").length);
   const { documents, frequencies } = statistics;
   const rarity = (term: string) => idf(frequencies.get(term) ?? 0, documents);
   const matched = new Set(result.matched);
@@ -81,9 +85,11 @@ export function confidenceOf(
   const shapes = result.parts.find(({ signal }) => signal === "shape")?.raw ?? 0;
   const next = Math.max(0, ...others.map(({ score }) => score));
   const lead = Math.min(1, Math.max(0, result.score - next) * CONFIDENCE.leadScale);
-  return (
-    CONFIDENCE.covered * covered + CONFIDENCE.returned * Math.max(returned, shapes) + CONFIDENCE.lead * lead
-  );
+  const text =
+    CONFIDENCE.covered * covered + CONFIDENCE.returned * Math.max(returned, shapes) + CONFIDENCE.lead * lead;
+  if (result.match !== "prefix") return text;
+  const rivals = others.filter(({ match }) => match === "prefix").length;
+  return Math.max(text, Math.min(1, asked.length / key.length) / (1 + rivals));
 }
 
 /** Part of the total weight that passes; 0 of nothing. */

@@ -67,8 +67,9 @@ export function recallOver(layers: Layers): Recall {
       const more = limit + known.size + forgotten.size;
       const stored = await store.candidates(call, wanted, filter, more, rows);
       const others = visibleOf(layers, stored.candidates).filter(({ id }) => !known.has(id));
-      const candidates = [...waiting.filter(({ id }) => kept.has(id)), ...others].slice(0, limit);
-      return { candidates, isCut: stored.isCut };
+      // of both: their orders cannot be compared, and the ranking makes its own
+      const best = [...waiting.filter(({ id }) => kept.has(id)).slice(0, limit), ...others.slice(0, limit)];
+      return { candidates: best, isCut: stored.isCut };
     },
 
     async vocabulary(call, pieces, lengths, limit) {

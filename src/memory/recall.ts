@@ -53,6 +53,8 @@ export interface RecallQuery {
 
 /** How the answer came about. */
 export interface Search {
+  /** The query without spaces around it. */
+  text: string;
   query: ReadQuery;
   plan: SearchPlan;
   statistics: TermStatistics;
@@ -78,6 +80,7 @@ export interface Recalled {
  */
 export async function recall(call: Call, stores: Stores, query: RecallQuery): Promise<Recalled> {
   const lost: Degraded[] = [];
+  const failed = new Set<string>();
   for (;;) {
     const { value: readable, degraded } = await stores.readable(call);
     try {
@@ -91,6 +94,9 @@ export async function recall(call: Call, stores: Stores, query: RecallQuery): Pr
       throwIfAborted(call);
       // a store went away under the query: once more without it; the embedded file has no substitute
       if (!(error instanceof StoreFailure) || !stores.usesServers) throw unwrap(error);
+      // one that is asked again although it failed, as the queue alone, has no substitute either: each round has one store less
+      if (failed.has(error.identity)) throw error.reason;
+      failed.add(error.identity);
       stores.markDown(error.identity, error.reason);
       lost.push(toDegraded(error.engine, error.reason));
       const others = degraded.filter(({ engine }) => lost.every((known) => known.engine !== engine));
@@ -122,7 +128,7 @@ async function recallFrom(
     .sort(bestFirst);
   const { candidates: _, ...how } = found;
   const next = all.length > wanted ? { offset: wanted, pool } : null;
-  return { results: all.slice(offset, wanted), next, search: how };
+  return { results: all.slice(offset, wanted), next, search: { ...how, text: text.trim() } };
 }
 
 /** Of a ranked list those that can still be among the first `wanted` and the one after, however well or badly they worked. */
@@ -147,7 +153,7 @@ function withShapes(query: ReadQuery): ReadQuery {
   return { ...query, weights: new Map([...query.weights, ...shapes]) };
 }
 
-type Found = Search & { candidates: Candidate[] };
+type Found = Omit<Search, "text"> & { candidates: Candidate[] };
 
 async function search(
   call: Call,

@@ -30,6 +30,18 @@ beforeAll(async () => {
     { issue: "deadlock detected", solution: "Lock rows in the order of their ids", success: true },
     { issue: "certificate verify failed", solution: "Install the CA bundle", success: false },
     { key: "note:neo4j", content: "heap must not be larger than 31 GB" },
+    ...Array.from({ length: 20 }, (_, nth) => ({
+      issue: "redis-oom",
+      solution: "Raised maxmemory",
+      success: nth < 19,
+    })),
+    ...Array.from({ length: 10 }, (_, nth) => ({
+      issue: "kafka-lag",
+      solution: "Restarted the broker",
+      success: nth > 8,
+    })),
+    { issue: "deploy-rollback", solution: "Roll back", success: true },
+    { key: "deploy:runbook", content: "Follow page 7" },
     ...Array.from({ length: 30 }, (_, nth) => ({
       issue: `disk ${nth}`,
       solution: `cleaned the volume of host ${nth}`,
@@ -37,7 +49,9 @@ beforeAll(async () => {
     })),
   ];
   await box.ok(["fixes", "import", "-"], {
-    input: events.map((event, nth) => JSON.stringify({ ...event, event_id: `e${nth}` })).join("\n"),
+    input: events
+      .map((event, nth) => JSON.stringify({ ts: 1_780_000_000_000 + nth, ...event, event_id: `e${nth}` }))
+      .join("\n"),
   });
 });
 
@@ -119,6 +133,19 @@ describe("--best", () => {
     });
   });
 
+  test("an outcome is that of all events, not of the last one alone", async () => {
+    const text = await box.ok(["recall", "--best", "redis-oom"]);
+    expect(text).toMatch(
+      /^Raised maxmemory\n\nFor issue:redis-oom: it worked 19 of 20 times, but not the last time;/,
+    );
+    expect(await best("kafka-lag", 4)).toMatchObject({ best: null, why: "only_failed" });
+  });
+
+  test("the start of a key is as sure as it is long", async () => {
+    expect((await best("d", 4)).confidence).toBeLessThan(BEST_THRESHOLD);
+    expect((await best("deploy:runboo", 0)).best).toMatchObject({ key: "deploy:runbook" });
+  });
+
   test.each([
     ["nothing known", "banana split", "nothing_known"],
     ["one common word", "volume of a zebra on the moon", "not_convincing"],
@@ -198,6 +225,38 @@ describe("a query is words, never syntax", () => {
     const { code, stderr } = await box.run(["recall", "-"], { input: "x".repeat(17 * 1024 * 1024) });
     expect(code).toBe(2);
     expect(stderr).toContain("QUERY");
+  });
+});
+
+describe("no server answers, and nothing is queued", () => {
+  const env = () => ({
+    DATABASE_URL: "postgresql://u:p@127.0.0.1:1/none",
+    OPSCTL_STATE: `${box.dir}/alone.db`,
+  });
+
+  test.each([[["recall", "pool leak"]], [["recall", "issue:pool"]], [["recall", "-"]]])(
+    "%j ends, and says what is missing",
+    async (args) => {
+      const { code, stdout, stderr } = await box.run(args, { env: env(), input: "pool leak" });
+      expect([code, stdout]).toEqual([0, ""]);
+      expect(stderr).toContain("postgres is missing here");
+    },
+  );
+
+  test("--best and --batch", async () => {
+    expect(await box.run(["recall", "pool leak", "--best"], { env: env() })).toMatchObject({
+      code: 4,
+      stdout: "",
+    });
+    const batch = await box.run(["recall", "--batch", "-"], {
+      env: env(),
+      input: '{"id":1,"query":"pool"}\n',
+    });
+    expect(JSON.parse(batch.stdout)).toMatchObject({
+      id: 1,
+      results: [],
+      degraded: [{ engine: "postgres" }],
+    });
   });
 });
 

@@ -48,6 +48,21 @@ export function searchContract(under: UnderTest): void {
     expect(await match("issue:%")).toEqual([]);
   });
 
+  it("of records that tie for the last places returns those with the smallest ids, whatever came in first", async () => {
+    const writes = Array.from({ length: 40 }, (_, nth) =>
+      remember({
+        key: `issue:disk-full-${nth}`,
+        content: "removed old logs",
+        eventId: `t${nth}`,
+        at: 10 + nth,
+      }),
+    );
+    await apply(...writes);
+    const ids = writes.flatMap((write) => (write.kind === "remember" ? [write.record.id] : [])).sort();
+    const found = await candidates([["remov"], ["log"]]);
+    expect(found.candidates.map(({ id }) => id).sort()).toEqual(ids.slice(0, 10));
+  });
+
   it("returns candidates with the tokens that were indexed, best first, filters inside", async () => {
     await apply(
       remember({ key: "issue:timeout", content: "connection refused by upstream", eventId: "1", at: 10 }),

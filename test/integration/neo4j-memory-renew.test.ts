@@ -131,11 +131,11 @@ test("an older one answers, and is renewed once", async () => {
   await compareSums();
 });
 
-test("doctor names an index of a newer program, and maintain leaves it", async () => {
+test("doctor names an index of a newer program, and maintain refuses it", async () => {
   await apply(fix(1));
   await change(`MATCH (s:Stat) SET s.index_version = ${INDEX_VERSION + 1}`);
   expect(await found()).toMatchObject([{ severity: "error", remedies: [] }]);
-  expect(await planned()).toEqual([]);
+  await expect(planned()).rejects.toMatchObject({ code: "failed", hint: "upgrade opsctl" });
   await change(`MATCH (s:Stat) SET s.index_version = ${INDEX_VERSION}`);
   expect(await found()).toEqual([]);
 });

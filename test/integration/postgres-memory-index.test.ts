@@ -104,7 +104,7 @@ describe("a schema without shapes", () => {
 });
 
 describe("maintenance of the index", () => {
-  it("has nothing to do without a memory, with an index of this version or of a newer one", async () => {
+  it("has nothing to do without a memory, with an index of this version, and refuses a newer one", async () => {
     const planned = () => outdatedIndex(testCall(), bench.admin);
     expect(await planned()).toEqual([]);
     await bench.sql(V001);
@@ -113,7 +113,9 @@ describe("maintenance of the index", () => {
     await store().apply(testCall(), [write(1)]);
     expect(await planned()).toEqual([]);
     await bench.sql("UPDATE memori_statistics SET index_version = 99");
-    expect(await planned()).toEqual([]);
+    const { code, hint, message } = await failure(planned());
+    expect({ code, hint }).toEqual({ code: "failed", hint: "upgrade opsctl" });
+    expect(message).toContain("version 99");
   });
 
   it("makes outdated entries anew, not those that are new or forgotten, and says so in the statistics", async () => {

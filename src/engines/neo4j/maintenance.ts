@@ -33,8 +33,8 @@ RETURN name, type, labelsOrTypes AS covered, properties`;
 export function neo4jMaintenance(connection: Neo4jConnection): Maintenance {
   return {
     async plan(call, { all }) {
-      const failed = await failedIndexes(call, connection);
       const older = await outdatedIndex(call, connection);
+      const failed = await failedIndexes(call, connection);
       const sampled = await samples(call, connection).catch((error: unknown) => {
         if (!(error instanceof Unknowable)) throw error;
         call.log("WARNING", `Neo4j: ${error.message}; index statistics are left to the server`);

@@ -28,12 +28,16 @@ export interface IndexState {
 export const INDEX_STATE = `MATCH (s:Stat {id: 'memory'})
 RETURN coalesce(s.index_version, 1) AS version, s.documents AS documents`;
 
-/** Undefined when the index is of this program's version, or a newer one, or empty. */
+/**
+ * Undefined when the index is of this program's version, or empty.
+ * @throws OpsError `failed` when a newer program made it
+ */
 export async function outdatedIndex(
   call: Call,
   connection: Neo4jConnection,
 ): Promise<IndexState | undefined> {
   const [state] = await connection.read<IndexState>(call, INDEX_STATE);
+  if (state) refuseNewerIndex(connection, state.version);
   return state && state.documents > 0 && state.version < INDEX_VERSION ? state : undefined;
 }
 

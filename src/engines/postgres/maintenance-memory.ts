@@ -6,7 +6,7 @@ import type { MemoryRecord, Prepared } from "../../memory/model.ts";
 import { number } from "./checks/words.ts";
 import type { PostgresConnection } from "./connect.ts";
 import { CorpusChange, weightsOf } from "./corpus.ts";
-import { lockCorpus } from "./index-version.ts";
+import { lockCorpus, refuseNewer } from "./index-version.ts";
 import { type Entry, indexEntries } from "./remember-sql.ts";
 
 /** How long a batch is meant to keep other writers waiting, ms: they are never to wait 50, and a disk has bad moments. */
@@ -33,12 +33,17 @@ const IS_THERE = `SELECT coalesce(has_table_privilege(to_regclass('memori_metada
 const INDEX = `SELECT (to_jsonb(s) ->> 'index_version')::integer AS version, documents,
   pg_total_relation_size('memori_metadata') AS size FROM memori_statistics s`;
 
-/** Nothing when the index is of this version, or newer; nor before `init` has brought the schema up to date. */
+/**
+ * Nothing when the index is of this version, nor before `init` has brought the schema up to date.
+ * @throws OpsError `failed` when a newer program made the index
+ */
 export async function outdatedIndex(call: Call, connection: PostgresConnection): Promise<MaintenanceTask[]> {
   const [memory] = await connection.query<{ there: boolean }>(call, IS_THERE);
   if (!memory!.there) return [];
   const [index] = await connection.query<Index & { version: number | null }>(call, INDEX);
-  if (index === undefined || index.version === null || index.version >= INDEX_VERSION) return [];
+  if (index === undefined || index.version === null) return [];
+  refuseNewer(index.version, connection.where);
+  if (index.version === INDEX_VERSION) return [];
   const { version, documents, size } = index;
   return [
     {

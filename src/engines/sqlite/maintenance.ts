@@ -14,10 +14,10 @@ import {
   fitsRecords,
   type IndexCounts,
   indexCounts,
-  isNewer,
   isOutdated,
   isUnfinished,
 } from "./full-text-index.ts";
+import { refuseNewerIndex } from "./index-version.ts";
 import { runInProcess } from "./query-run.ts";
 
 const CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)";
@@ -43,8 +43,9 @@ export function sqliteMaintenance(
       const logBytes = sizeOf(`${path}-wal`);
       const percent = freePercent(facts);
       const tasks: MaintenanceTask[] = [];
+      if (index) refuseNewerIndex(index.version, path);
       // what recall finds comes before what is only small or quick
-      if (index && !isNewer(index)) tasks.push(...indexTasks(connection, index));
+      if (index) tasks.push(...indexTasks(connection, index));
       if (logBytes > thresholds.sqlite_wal || (all && logBytes > 0))
         tasks.push(checkpointTask(path, logBytes));
       if (all || (isLarge && percent >= thresholds.sqlite_free)) tasks.push(vacuumTask(path, facts));

@@ -53,15 +53,26 @@ export function readCandidates(
   const { scores, isCut } = rankSingle(database, single, rows);
   const isAlsoCut = addTogether(database, together, scores, rows);
   const passing = filtered(database, [...scores], filter);
-  // of equal ones the newest
-  const best = passing.sort(([a, one], [b, other]) => other - one || b - a).slice(0, limit);
-  return {
-    candidates: readTexts(
-      database,
-      best.map(([row]) => row),
-    ),
-    isCut: isCut || isAlsoCut,
-  };
+  return { candidates: readTexts(database, bestRows(database, passing, limit)), isCut: isCut || isAlsoCut };
+}
+
+/** The best rows; of those that tie for the last places the ones with the smallest ids, as in every store. */
+function bestRows(database: Database.Database, matching: readonly Match[], limit: number): number[] {
+  const rounded = matching
+    .map(([row, score]): Match => [row, Math.round(score * 1e6) / 1e6])
+    .sort(([, one], [, other]) => other - one);
+  if (rounded.length <= limit) return rounded.map(([row]) => row);
+  const least = rounded[limit - 1]![1];
+  const above = rounded.filter(([, score]) => score > least).map(([row]) => row);
+  const tied = rounded.filter(([, score]) => score === least).map(([row]) => row);
+  const first = database
+    .prepare<[string, number], number>(
+      `SELECT m.row_id FROM json_each(?) tied CROSS JOIN memori_metadata m ON m.row_id = tied.value
+       ORDER BY m.id LIMIT ?`,
+    )
+    .pluck()
+    .all(JSON.stringify(tied), limit - above.length);
+  return [...above, ...first];
 }
 
 /** Newest first: in the order of the index, so that no more than the asked number is looked at. Words of the issue count as `TITLE_WEIGHT` says. */

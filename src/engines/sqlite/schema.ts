@@ -5,6 +5,7 @@ import { IN_MEMORY, type SqliteConnection, withLock } from "./connect.ts";
 import { readHistory } from "./migration-history.ts";
 
 const checked = new WeakSet<SqliteConnection>();
+const checking = new WeakMap<SqliteConnection, Promise<void>>();
 
 /**
  * Creates the schema of a new file and refuses one that a newer opsctl wrote. An up-to-date file costs one small read, and loads nothing of
@@ -17,9 +18,20 @@ export async function ensureSchema(
   sets: readonly ShippedSet[],
 ): Promise<void> {
   if (checked.has(connection)) return;
+  // reads that come at the same time wait for the first: a schema in memory is made once
+  const underWay = checking.get(connection) ?? check(call, connection, sets);
+  checking.set(connection, underWay);
+  try {
+    await underWay;
+    checked.add(connection);
+  } finally {
+    checking.delete(connection);
+  }
+}
+
+async function check(call: Call, connection: SqliteConnection, sets: readonly ShippedSet[]): Promise<void> {
   if (connection.path === IN_MEMORY) await createInMemory(connection, sets);
   else if (!(await isCurrent(call, connection, sets))) await bringUpToDate(call, connection, sets);
-  checked.add(connection);
 }
 
 async function createInMemory(connection: SqliteConnection, sets: readonly ShippedSet[]): Promise<void> {
