@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type * as v from "valibot";
 import type { agents, registeredAgent } from "../contract/memory.ts";
-import { heartbeat } from "../memory/agents.ts";
+import { heartbeat, maskNames } from "../memory/agents.ts";
 import { compareBytes, pageOf, placeOf } from "../memory/cursor.ts";
 import { checkName } from "../memory/limits.ts";
 import type { Agent } from "../memory/model.ts";
@@ -10,7 +10,7 @@ import { age, isoTime } from "../output/human.ts";
 import { type Column, printTable } from "../output/table.ts";
 import { type Context, duration, integer, type Run, STRICT } from "./command.ts";
 import { AFTER, noteNext } from "./rows.ts";
-import { reportQueued } from "./writes.ts";
+import { NO_MASK, reportMasked, reportQueued } from "./writes.ts";
 
 type AgentRow = v.InferOutput<typeof agents>["agents"][number];
 
@@ -39,6 +39,11 @@ interface ListOptions {
   after?: string;
 }
 
+interface HeartbeatOptions {
+  mask: boolean;
+  strict?: boolean;
+}
+
 const DEFAULT_STALE_MS = 3_600_000;
 
 export function define(command: Command, run: Run): void {
@@ -54,8 +59,9 @@ export function define(command: Command, run: Run): void {
     .command("heartbeat")
     .description("say that an agent is alive")
     .argument("<name>", "name of the agent")
+    .option(...NO_MASK)
     .option(...STRICT)
-    .action(run<{ strict?: boolean }>(showHeartbeat));
+    .action(run<HeartbeatOptions>(showHeartbeat));
 }
 
 async function list({ app, call }: Context, _args: string[], options: ListOptions) {
@@ -88,9 +94,11 @@ function agentRow({ name, server, status, lastSeen }: Agent, now: number, staleM
   };
 }
 
-async function showHeartbeat(context: Context, [given]: string[], { strict }: { strict?: boolean }) {
+async function showHeartbeat(context: Context, given: string[], { mask, strict }: HeartbeatOptions) {
   const { app, call } = context;
-  const { name, at, known, written } = await heartbeat(call, app.stores(), checkName(given, "NAME"));
+  const { names, masked } = mask ? maskNames(given) : { names: given, masked: [] };
+  const { name, at, known, written } = await heartbeat(call, app.stores(), checkName(names[0], "NAME"));
+  reportMasked(context, masked);
   const data: v.InferOutput<typeof registeredAgent> = {
     status: written.outcomes[0] === null ? "queued" : "updated",
     name,

@@ -1,7 +1,21 @@
 import type { Call } from "../call.ts";
 import { OpsError } from "../errors.ts";
 import type { Agent } from "./model.ts";
+import { maskText } from "./secrets.ts";
 import type { Stores, Written } from "./stores.ts";
+
+/**
+ * Names without secrets, as `remember` stores those of its events: an agent and its events go by one name.
+ * @returns the names in the order given, and an entry for each secret
+ */
+export function maskNames(given: readonly string[]): {
+  names: string[];
+  masked: { kind: string; count: number }[];
+} {
+  const masked: { kind: string; count: number }[] = [];
+  const names = given.map((name) => maskText(name, (kind) => masked.push({ kind, count: 1 })));
+  return { names, masked };
+}
 
 /** What an agent's own report did. `known` is the agent as it was; null when no store could say. */
 export interface Heartbeat {

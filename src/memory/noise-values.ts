@@ -1,4 +1,5 @@
 /** Values of a line that change from one occurrence of an error to the next. */
+import { maskSpans } from "./noise-spans.ts";
 
 /** Stands for a value. No word holds it, so that what is masked gives no terms. */
 export const PLACEHOLDER = "#";
@@ -22,11 +23,27 @@ const SPRING_PID = / \d{1,7} --- /;
 /** The word before says that the number is a code. */
 const BEFORE_CODE =
   /(?:\b|(?:exit|status|error|return|response))(?:code|status|errno|exit|exited|signal|sqlstate|error|http\/\d(?:\.\d)?"?)[:=]?\s{1,3}$/i;
+/** The words before say that the number is a status of HTTP, a code of NVIDIA's driver, or a port that is not the client's. */
+const BEFORE_STATUS = /\b(?:returned|returns|responded with|http)[:=]?\s{1,3}$/i;
+const STATUS = /^["'(]?[1-5]\d\d(?!\d)/;
+const BEFORE_XID = /\bXid \([^()]{1,30}\): $/;
+const BEFORE_PORT = /(?<!\bfrom \S{1,45} )\bport:? $/i;
+/** Characters before a number that say what it is. */
+const BEFORE_CHARACTERS = 64;
+/** HRESULT and NTSTATUS. */
+const RESULT = /^["'(]?0x[0-9a-f]{8}(?![0-9a-z_])/i;
+const BEFORE_RESULT = /(?:code|error|status|hresult|exception)[:=]?\s{1,3}$/i;
+const VERSION = /^\(?v\d{1,4}(?:\.\d{1,6}){0,3}[).,:;]{0,3}$/;
+const BEFORE_VERSION = /[A-Za-z]\s$/;
 const NUMBER_ALONE = /^\d{1,40}$/;
 const BARE_CODE = /^["'(]?[0-9]{1,5}[)"'.,:;]{0,3}$/;
 
 const URL = /([A-Za-z][A-Za-z0-9+.-]{0,20}):\/\/([^\s/?#"'<>)\]},;]*)([^\s?#"'<>)\]},;]*)[^\s"'<>)\]},;]*/g;
 const EMAIL = /(?<![\w.+-])[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,4}\.[A-Za-z]{2,12}\b/g;
+/** `git@host:owner/repository.git`. */
+const GIT_REMOTE = /(?<![\w.+-])[\w.-]{1,64}@[\w.-]{1,128}:[\w./~+-]{1,200}\.git\b\/?/g;
+const GIT_PATH = /^.{1,250}\.git(?![\w.-])\/?/;
+const GIT_HOST = /(?:^|[@.])(?:github\.com|gitlab\.com|bitbucket\.org)(?::\d{1,5})?$/;
 /** Folders of an absolute path; the base name stays. */
 const FOLDERS = /(?<![\w.\])#*])(?:[A-Za-z]:)?[\\/]{1,2}(?:[\w.@+~%$-]{1,128}[\\/]{1,2}){1,40}/g;
 
@@ -38,6 +55,11 @@ const CODES = [
   "(?=\\d{1,2}[A-Z])[0-9A-Z]{5}(?![A-Za-z0-9_])",
   // code=137, "status":502, (errno:111
   "(?:[a-zA-Z]{0,12}[Cc]ode|[Ss]tatus|[Ee]rrno|SQLSTATE|[Ss]ignal)[\"']?[=:([]{1,2}[\"']?\\d{1,5}(?![\\w.])",
+  // port=5432, below the ports of clients
+  "[a-zA-Z]{0,12}[Pp]ort[\"']?[=:][\"']?(?:[12]\\d{4}|3[01]\\d{3}|\\d{1,4})(?![\\w.])",
+  // 0x80070005: an HRESULT that says failure; any after the word
+  "0x8[0-9a-fA-F]{7}(?![0-9a-zA-Z_])",
+  "(?:[a-zA-Z]{0,12}[Cc]ode|[Ee]rror|[Ss]tatus|[Hh][Rr](?:ESULT|esult))[\"']?[=:(]{1,2}[\"']?0x[0-9a-fA-F]{8}(?![0-9a-zA-Z_])",
 ];
 const UUID = "[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}";
 /** RFC 3339 and its relatives, day/month/year, then a time alone. */
@@ -56,6 +78,12 @@ const HEX = "0x[0-9a-fA-F]{1,64}";
 /** Names that Kubernetes generates have an alphabet without vowels. */
 const POD =
   "(?<=-)(?:[bcdf-hj-np-tv-xz24-9]{8,10}-[bcdf-hj-np-tv-xz24-9]{5}|(?=[a-z]{0,4}\\d)[bcdf-hj-np-tv-xz24-9]{5})(?![A-Za-z0-9_])";
+/** Pods whose hash or suffix has letters that Kubernetes leaves out, as those that were edited have. */
+const POD_LIKE = "(?<=-)(?=[0-9a-z]{0,9}\\d)[0-9a-f]{8,10}-(?=[a-z]{0,4}\\d)[0-9a-z]{5}(?![A-Za-z0-9_])";
+/** `u-1234-abc`: a letter and an id. */
+const LETTER_ID = "(?<=(?<![A-Za-z0-9])[A-Za-z]-)\\d{2,20}(?:-[A-Za-z0-9]{2,12}){1,3}(?![A-Za-z0-9_])";
+/** `lease_12`, but not `x86_64` or `utf_8`. */
+const COUNTED = "(?<=(?<![A-Za-z0-9])[A-Za-z]{1,20}_)(?<!(?:utf|int|base|win)_)\\d{1,2}(?![A-Za-z0-9_])";
 const NUMBER =
   "[+-]?v?(?<!_)\\d+(?:[.,:]\\d+){0,8}(?:(?:[hms]|ms|us|µs|ns)\\d[\\dhmsu.]{0,20}s|[KMGT]i?B?|k?[bB]|ns|us|µs|ms|sec|min|[smhd]|%)?(?![A-Za-z0-9_])|(?<=_)\\d{3,}";
 const VALUES = new RegExp(
@@ -68,6 +96,9 @@ const VALUES = new RegExp(
     IPV6,
     HEX,
     POD,
+    POD_LIKE,
+    LETTER_ID,
+    COUNTED,
     NUMBER,
     "([0-9A-Za-z]{7,256})(?![A-Za-z0-9_]))",
   ].join("|"),
@@ -82,7 +113,9 @@ const FIRST_EPHEMERAL_PORT = 32_768;
  */
 export function maskValues(line: string): string {
   if (!MAYBE_VALUE.test(line)) return line;
-  const masked = maskPieces(line.replace(GLOG, PLACEHOLDER).replace(SPRING_PID, ` ${PLACEHOLDER} `));
+  const masked = maskPieces(
+    maskSpans(line, PLACEHOLDER).replace(GLOG, PLACEHOLDER).replace(SPRING_PID, ` ${PLACEHOLDER} `),
+  );
   return masked === line ? line : masked.replace(DATE_WORDS, PLACEHOLDER);
 }
 
@@ -99,7 +132,7 @@ function maskPieces(line: string): string {
     if (code > 32 && index - start < PIECE_CHARACTERS) continue;
     if (maybeValue) {
       const piece = line.slice(start, index);
-      const value = BARE_CODE.test(piece) && followsCode(line, start) ? piece : maskPiece(piece);
+      const value = isCode(line, start, piece) ? piece : maskPiece(piece);
       if (value !== piece) {
         masked += line.slice(copied, start) + value;
         copied = index;
@@ -111,20 +144,33 @@ function maskPieces(line: string): string {
   return masked + line.slice(copied);
 }
 
-const followsCode = (line: string, start: number) =>
-  BEFORE_CODE.test(line.slice(Math.max(0, start - 24), start));
+/** A number that tells one error from another, as what stands before it says. */
+function isCode(line: string, start: number, piece: string): boolean {
+  if (piece.length > 20) return false;
+  const before = line.slice(Math.max(0, start - BEFORE_CHARACTERS), start);
+  if (RESULT.test(piece)) return BEFORE_RESULT.test(before);
+  if (VERSION.test(piece)) return BEFORE_VERSION.test(before);
+  if (!BARE_CODE.test(piece)) return false;
+  if (STATUS.test(piece) && BEFORE_STATUS.test(before)) return true;
+  if (BEFORE_PORT.test(before)) return Number(piece.replace(/\D/g, "")) < FIRST_EPHEMERAL_PORT;
+  return BEFORE_CODE.test(before) || BEFORE_XID.test(before);
+}
 
 function maskPiece(piece: string): string {
   if (NUMBER_ALONE.test(piece)) return PLACEHOLDER;
   let text = piece;
   if (text.includes("://")) text = text.replace(URL, maskUrl);
-  else if (text.includes("@")) text = text.replace(EMAIL, PLACEHOLDER);
+  else if (text.includes("@"))
+    text = text.replace(GIT_REMOTE, `${PLACEHOLDER}.git`).replace(EMAIL, PLACEHOLDER);
   if (text.includes("/") || text.includes("\\")) text = text.replace(FOLDERS, `${PLACEHOLDER}/`);
   return text.replace(VALUES, maskValue);
 }
 
-/** Scheme and path tell what was called; a file's folders are masked as those of any path. */
-function maskUrl(_: string, scheme: string, _host: string, path: string): string {
+/** Scheme and path tell what was called, but for owner and name of a repository; a file's folders are masked as those of any path. */
+function maskUrl(_: string, scheme: string, host: string, path: string): string {
+  if (GIT_PATH.test(path)) return `${scheme}:${PLACEHOLDER}${path.replace(GIT_PATH, ".git")}`;
+  if (GIT_HOST.test(host))
+    return `${scheme}:${PLACEHOLDER}${path.replace(/^\/[^/]{1,100}\/[^/]{1,100}/, "/.git")}`;
   return scheme === "file" ? path : `${scheme}:${PLACEHOLDER}${path}`;
 }
 

@@ -12,7 +12,7 @@ import {
   optionalText,
 } from "./limits.ts";
 import { NAMESPACE } from "./model.ts";
-import { maskJson } from "./secrets.ts";
+import { maskJson, maskText } from "./secrets.ts";
 
 /** What a client says of one event and its record. Everything but key and content may be missing. */
 export interface RememberInput {
@@ -30,6 +30,12 @@ export interface RememberInput {
   eventId?: unknown;
 }
 
+/** An input that was masked. Ids name something in the client's own books, so one with a secret is refused, not changed. */
+export interface MaskedInput extends RememberInput {
+  /** The ids that hold a secret, masked. */
+  secretIds?: { id?: string; eventId?: string };
+}
+
 export type RememberWrite = Extract<NewWrite, { kind: "remember" }>;
 
 /** How messages name the fields: flags on the command line, JSON names in an import. */
@@ -42,15 +48,14 @@ export interface Masked {
   count: number;
 }
 
-/** Ids are left as they are: they name something in the client's own books. */
 const MASKED_FIELDS = ["key", "content", "details", "agent", "server", "tags", "metadata"] as const;
 
 /**
  * The input without secrets, and what was masked, by field. It is done before anything is derived from the text, so that ids and digests are those of
  * the masked text and two hosts agree on them.
  */
-export function maskInput(input: RememberInput): { input: RememberInput; masked: Masked[] } {
-  const clean = { ...input };
+export function maskInput(input: RememberInput): { input: MaskedInput; masked: Masked[] } {
+  const clean: MaskedInput = { ...input };
   const masked: Masked[] = [];
   for (const field of MASKED_FIELDS) {
     clean[field] = maskJson(input[field], (kind) => {
@@ -59,20 +64,33 @@ export function maskInput(input: RememberInput): { input: RememberInput; masked:
       else masked.push({ field, kind, count: 1 });
     });
   }
+  for (const field of ["id", "eventId"] as const) {
+    const id = input[field];
+    const shown = typeof id === "string" ? maskText(id) : id;
+    if (typeof shown === "string" && shown !== id) clean.secretIds = { ...clean.secretIds, [field]: shown };
+  }
   return { input: clean, masked };
 }
 
 /**
  * Checks an input and makes the write of it.
  * @param defaultEventId used when the input names none
- * @throws OpsError `usage` naming the field
+ * @throws OpsError `usage` naming the field; an id in which masking found a secret too
  */
 export function rememberWrite(
-  input: RememberInput,
+  input: MaskedInput,
   names: FieldNames,
   now: number,
   defaultEventId?: string,
 ): RememberWrite {
+  for (const field of ["id", "eventId"] as const) {
+    const shown = input.secretIds?.[field];
+    if (shown !== undefined)
+      throw usageError(
+        `${names[field]} holds a secret (${shown})`,
+        "use an id without one, or --no-mask to store it as it is",
+      );
+  }
   const key = checkKey(input.key, names.key);
   const content = checkContent(input.content, names.content);
   const details = optionalText(input.details, names.details, MAX_TEXT_BYTES);

@@ -38,6 +38,9 @@ const SCHEME = "[A-Za-z][A-Za-z0-9-]{0,40}[ \\t]{1,8}";
 /** Schemes of RFC 7617, 6750, 4559 and of wide use that one credential follows. */
 const ONE_CREDENTIAL = `(?:${["basic", "bearer", "token", "negotiate", "ntlm", "apikey", "api-key", "key", "jwt", "dpop", "ssws", "splunk", "genie[kK]ey"].map(anyCase).join("|")})[ \\t]{1,8}`;
 const PARAMETER = `[A-Za-z][\\w-]{0,40}=(?:\\\\{0,8}"(?!\\[masked:)[^"\\\\\\r\\n]*\\\\{0,8}"|(?![<\${*[])[^\\s"'\`,\\\\\\]]+)`;
+const PARAMETERS = `${PARAMETER}(?:[ \\t]{0,8},[ \\t]{0,8}${PARAMETER})*`;
+/** The name alone on its line, the line's end perhaps written as JSON does. */
+const HEADER_LINE = `${anyCase("authorization")}(?:${QUOTE})?${GAP}:${GAP}(?:\\r?\\n|(?:\\\\r)?\\\\n)[ \\t]{0,16}(?:${QUOTE})?`;
 const authorization = (before: string, secret: string): Rule => ({
   kind: "authorization",
   triggers: ["authorization"],
@@ -48,8 +51,11 @@ const authorization = (before: string, secret: string): Rule => ({
 const SCHEME_END = ":(?:\\/\\/|\\\\\\/\\\\\\/)";
 /** Characters of a password in a URL as people write them; an apostrophe that ends the URL is none. */
 const PASSWORD = "(?:[^\\s/?#\"'`<>\\\\]|'(?![\\s,;:)\\]}]|$))";
-/** `image@sha256:…` is a digest, not a host. */
-const HOST_FOLLOWS = "(?=@(?!sha(?:256|512):))";
+/** A host (none for a socket) up to where it ends, or a placeholder; `image@sha256:…` is a digest. */
+const HOST_FOLLOWS =
+  "(?=@(?!sha(?:256|512):)(?:<|[^\\s/?#:@\"'`<>\\\\,;()|]{0,255}(?:[/?#:\\s\"'`<>\\\\,;()|]|$)))";
+/** Names that everybody uses for an SSH login by key. */
+const NO_LOGIN_NAME = "(?!(?<=ssh:\\/\\/)(?:git|hg|root|ec2-user)@)";
 const url = (secret: string): Rule => ({
   kind: "url",
   triggers: ["@"],
@@ -58,10 +64,11 @@ const url = (secret: string): Rule => ({
 });
 
 const RULES: readonly Rule[] = [
-  // RFC 3986 section 3.2.1: the user alone (often a token), user and password, a password with a bare / ? # (unless a port ends there)
-  url("[\\w.~%+!$&*=-]+"),
+  // RFC 3986 section 3.2.1: the user alone (often a token), user and password, a password with a bare ? or # (unless a port ends there).
+  // A bare / ends the user info: `git+https://host:owner/name@branch` holds none
+  url(`${NO_LOGIN_NAME}[\\w.~%+!$&*=-]+`),
   url(`[^\\s/?#"'\`<>\\\\:@]*:${PASSWORD}*`),
-  url("(?!\\[)[^\\s/?#\"'`<>\\\\:@]*:(?!\\d{0,5}(?:[/?#\\s\"'`<>\\\\]|$))[^\\s\"'`<>\\\\@]{1,256}"),
+  url("(?!\\[)[^\\s/?#\"'`<>\\\\:@]*:(?!\\d{0,5}(?:[/?#\\s\"'`<>\\\\]|$))[^\\s/\"'`<>\\\\@]{1,256}"),
   // a whole URL as a parameter of another one
   {
     kind: "url",
@@ -72,13 +79,23 @@ const RULES: readonly Rule[] = [
 
   // RFC 9110 section 11.6.2 and 11.7.2 (Proxy-Authorization ends like it)
   authorization(`${HEADER}${ONE_CREDENTIAL}`, credential(1)),
-  authorization(`${HEADER}${SCHEME}`, `${PARAMETER}(?:[ \\t]{0,8},[ \\t]{0,8}${PARAMETER})*`),
+  authorization(`${HEADER}${SCHEME}`, PARAMETERS),
   authorization(`${QUOTED_HEADER}${SCHEME}`, credential(1)),
   // a scheme that nobody knows, or none: prose follows a colon too, so the credential must look like one
   authorization(
     `${HEADER}(?:${SCHEME})?`,
-    `(?=${CREDENTIAL_CHARACTER}{0,64}[0-9A-Z])${credential(8)}(?!${CREDENTIAL_CHARACTER}|[ \\t]{1,8}\\[masked:)`,
+    `(?=${CREDENTIAL_CHARACTER}{0,64}[0-9A-Z])(?!${CREDENTIAL_CHARACTER}{0,64}[ \\t]{1,8}\\[masked:)${credential(8)}`,
   ),
+  // the value on the next line: prose and YAML stand there too
+  authorization(
+    `${HEADER_LINE}${ONE_CREDENTIAL}`,
+    `(?=${CREDENTIAL_CHARACTER}{0,64}[0-9A-Z])${credential(8)}`,
+  ),
+  authorization(
+    `${HEADER_LINE}(?:${["digest", "oauth", "hawk", "aws4-hmac-sha256"].map(anyCase).join("|")})[ \\t]{1,8}`,
+    PARAMETERS,
+  ),
+  authorization(HEADER_LINE, "(?=[A-Za-z0-9._~+/=-]{0,64}[0-9])[A-Za-z0-9][A-Za-z0-9._~+/=-]{19,}"),
   {
     kind: "header",
     triggers: ["-key", "-token"],
@@ -152,6 +169,21 @@ const RULES: readonly Rule[] = [
   token("shopify", "shpat_ shpca_ shppa_ shpss_", "shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{32,}"),
   token("linear", "lin_api_", "lin_api_[A-Za-z0-9]{40,}"),
   token("atlassian", "atatt3", "ATATT3[A-Za-z0-9_=-]{60,}"),
+  // gitleaks sentry-org-token, sentry-user-token; figma, supabase, notion, groq, xai: the vendors' own lengths
+  token("sentry", "sntrys_", "sntrys_[A-Za-z0-9+/=_-]{40,}"),
+  token("sentry", "sntryu_", "sntryu_[a-f0-9]{64,}"),
+  token("figma", "figd_", "figd_[A-Za-z0-9_-]{40,}"),
+  token("supabase", "sbp_", "sbp_[a-f0-9]{40,}"),
+  token("notion", "ntn_", "ntn_[0-9]{11}[A-Za-z0-9]{35,}"),
+  token("groq", "gsk_", "gsk_[A-Za-z0-9]{52,}"),
+  token("xai", "xai-", "xai-[A-Za-z0-9_]{80,}"),
+  // gitleaks planetscale-api-token, postman-api-token, new-relic-user-api-key, doppler-api-token, hashicorp-tf-api-token, flyio-access-token
+  token("planetscale", "pscale_tkn_", "pscale_tkn_[A-Za-z0-9_=.-]{32,}"),
+  token("postman", "pmak-", "PMAK-[A-Fa-f0-9]{24}-[A-Fa-f0-9]{34,}"),
+  token("newrelic", "nrak-", "NRAK-[A-Za-z0-9]{27,}"),
+  token("doppler", "dp.pt.", "dp\\.pt\\.[A-Za-z0-9]{40,}"),
+  token("terraform", ".atlasv1.", "[A-Za-z0-9]{14}\\.atlasv1\\.[A-Za-z0-9_=-]{60,}"),
+  token("fly", "fm2_ fm1r_ fm1a_", "fm(?:2|1[ar])_[A-Za-z0-9+/]{100,}={0,3}"),
   token("telegram", ":aa", "[0-9]{8,10}:AA[A-Za-z0-9_-]{33,}"),
   // https://learn.microsoft.com/en-us/rest/api/storageservices/create-service-sas#specify-the-signature (base64 of 32 bytes, URL-encoded)
   {
@@ -204,24 +236,30 @@ function expressionOf(rules: readonly Rule[]): RegExp {
   return expression;
 }
 
+/** Texts of people need two; the bound keeps a made-up one from taking a pass for each of its secrets. */
+const PASSES = 8;
+
 /**
  * The text with each secret replaced; the same string when it holds none. Masking again changes nothing.
  * @param found called with the kind of each secret
  */
 export function maskText(text: string, found: (kind: string) => void = () => {}): string {
   // what was masked can bring to light what it stood in the way of: until nothing changes
-  for (let current = text; ; ) {
+  let current = text;
+  for (let pass = 0; pass < PASSES; pass += 1) {
     const rules = suspected(current);
-    if (rules.length === 0) return current;
+    if (rules.length === 0) break;
     const masked = current.replace(expressionOf(rules), (_whole: string, ...groups: unknown[]) => {
       const nth = rules.findIndex((_, index) => groups[2 * index + 1] !== undefined);
       const { kind } = rules[nth]!;
-      found(kind);
+      // what was counted already may be part of a longer secret
+      if (pass === 0 || !(groups[2 * nth + 1] as string).includes("[masked:")) found(kind);
       return `${groups[2 * nth] as string}[masked:${kind}]`;
     });
-    if (masked === current) return current;
+    if (masked === current) break;
     current = masked;
   }
+  return current;
 }
 
 /** A JSON value with the secrets of all its strings masked, names included; the same value when it holds none. */

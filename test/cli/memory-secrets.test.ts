@@ -132,3 +132,37 @@ test("rejected lines and their reasons are masked too, unless --no-mask", async 
       .trim(),
   ).toBe(lines);
 });
+
+test("an agent goes by one name, masked or not", async () => {
+  const box = sandbox();
+  const register = ["register-agent", TOKEN, "--server", "https://Zz9Quser@host"];
+  const { code, stderr, stdout } = await box.run([...register, "--json"]);
+  expect({ code, leak: (stderr + stdout).includes("Zz9Q") }).toEqual({ code: 0, leak: false });
+  expect(stderr).toMatch(/^masked: .*1 github, 1 url/);
+  expect(JSON.parse(stdout)).toMatchObject({ name: "[masked:github]", server: "https://[masked:url]@host" });
+  expect(await box.json("agents heartbeat", ["agents", "heartbeat", TOKEN])).toMatchObject({
+    name: "[masked:github]",
+    status: "updated",
+  });
+  expect(bytesBelow(box.dir)).not.toContain("Zz9Q");
+  await box.json("register-agent", [...register, "--no-mask"]);
+  const beat = await box.json("agents heartbeat", ["agents", "heartbeat", TOKEN, "--no-mask"]);
+  expect(beat["name"]).toBe(TOKEN);
+});
+
+test("an id that holds a secret is refused, unless --no-mask", async () => {
+  const box = sandbox();
+  const args = ["remember", "issue:a", "b", "--event-id", `run-${TOKEN}`];
+  const { code, stderr } = await box.run(args);
+  expect(code).toBe(2);
+  expect(stderr).toContain("--event-id holds a secret (run-[masked:github])");
+  const lines = [{ id: TOKEN }, { event_id: TOKEN }]
+    .map((ids) => JSON.stringify({ issue: "a", solution: "b", ...ids }))
+    .join("\n");
+  const report = await box.run(["fixes", "import", "-"], { input: lines });
+  expect(report.code).toBe(3);
+  expect(report.stderr).toMatch(/: id holds a secret[\s\S]*: event_id holds a secret/);
+  expect(stderr + report.stderr + report.stdout).not.toContain("Zz9Q");
+  expect(bytesBelow(box.dir)).not.toContain("Zz9Q");
+  expect((await box.json("remember", [...args, "--no-mask"]))["event_id"]).toBe(`run-${TOKEN}`);
+});

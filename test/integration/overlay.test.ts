@@ -164,3 +164,18 @@ test("whatever is delivered and whatever is queued, the answers are the same", a
     { numRuns: 8, endOnFailure: true },
   );
 });
+
+test("many queued rows that share a word do not push a stored record out of the candidates", async () => {
+  const write = (nth: number, key: string, content: string): Write => ({
+    ...rememberWrite({ key, content, eventId: `e-${nth}` }, FIELDS, 1000 + nth),
+    order: nth,
+  });
+  const stored = write(0, "issue:pool-exhausted", "raised the connection pool");
+  const queued = Array.from({ length: 60 }, (_, nth) =>
+    write(nth + 1, `issue:connection-${nth}`, "checked the connection"),
+  );
+  const layered = overlay(await storeWith([stored]), await storeWith(queued), new Set());
+  const { candidates } = await layered.candidates(call, [["connect"], ["pool"]], {}, 20, 100);
+  const id = stored.kind === "remember" ? stored.record.id : "";
+  expect(candidates.map((candidate) => candidate.id)).toContain(id);
+});

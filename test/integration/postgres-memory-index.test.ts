@@ -60,9 +60,12 @@ async function writeOlder(count: number): Promise<void> {
 describe("a schema without shapes", () => {
   it("is named with the command that brings it up to date; what needs no shapes answers", async () => {
     await bench.sql(V001);
-    const reads = [store().terms(testCall(), ["pod"]), store().candidates(testCall(), [["pod"]], {}, 10, 10)];
-    for (const work of [...reads, store().apply(testCall(), [write(1)])]) {
-      const { code, message, hint } = await failure(work);
+    for (const work of [
+      () => store().terms(testCall(), ["pod"]),
+      () => store().candidates(testCall(), [["pod"]], {}, 10, 10),
+      () => store().apply(testCall(), [write(1)]),
+    ]) {
+      const { code, message, hint } = await failure(work());
       expect({ code, hint }).toEqual({ code: "failed", hint: "opsctl init postgres" });
       expect(message).toContain("older schema of the memory");
     }

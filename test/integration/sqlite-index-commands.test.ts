@@ -61,7 +61,9 @@ it("newer: every command that reads or writes the index is refused, and nothing 
     const { code, stderr } = await sandbox.run(args);
     expect([args[0], code, stderr]).toEqual([args[0], 1, expect.stringContaining("Try: upgrade opsctl")]);
   }
-  expect(await tasks("--yes")).toEqual([]);
+  const { code, stdout, stderr } = await sandbox.run(["maintain", "sqlite", "--yes", "--json"]);
+  expect([code === 0, JSON.parse(stdout).tasks]).toEqual([false, []]);
+  expect(stdout + stderr).toContain("Try: upgrade opsctl");
   expect(await findings()).toEqual([[expect.stringContaining(`version ${INDEX_VERSION + 1}`), []]]);
   expect(statSync(sandbox.db).mtimeMs).toBe(before);
 });

@@ -10,13 +10,7 @@ import type { QueryResult } from "../../query/port.ts";
 import type { Origin } from "../engine.ts";
 import type { SqliteConnection } from "./connect.ts";
 import { fileFacts, freePercent, sizeOf, wantsAnalyze } from "./file-facts.ts";
-import {
-  fitsRecords,
-  type IndexCounts,
-  indexCounts,
-  isOutdated,
-  isUnfinished,
-} from "./full-text-index.ts";
+import { fitsRecords, type IndexCounts, indexCounts, isOutdated, isUnfinished } from "./full-text-index.ts";
 import { refuseNewerIndex } from "./index-version.ts";
 import { runInProcess } from "./query-run.ts";
 

@@ -31,6 +31,18 @@ const TOKENS: Readonly<Record<string, string[]>> = {
   linear: [`lin_api_${"a1B2".repeat(10)}`],
   atlassian: [`ATATT3${"a1B_-".repeat(36)}`],
   rubygems: [`rubygems_${"a1b2".repeat(12)}`],
+  sentry: [`sntrys_eyJpYXQiO${"a1B2".repeat(12)}`],
+  figma: [`figd_${"a1B_-".repeat(8)}`],
+  supabase: [`sbp_${"a1b2".repeat(10)}`],
+  notion: [`ntn_${"1".repeat(11)}${"a1B2c".repeat(7)}`],
+  groq: [`gsk_${"a1B2".repeat(13)}`],
+  xai: [`xai-${"a1B2".repeat(20)}`],
+  planetscale: [`pscale_tkn_${"a1B_".repeat(10)}`],
+  postman: [`PMAK-${"a1b2".repeat(6)}-${"a1".repeat(17)}`],
+  newrelic: [`NRAK-${"A1B".repeat(9)}`],
+  doppler: [`dp.pt.${"a1B2c".repeat(8)}abc`],
+  terraform: [`${"a1B2c3D".repeat(2)}.atlasv1.${"a1B_-".repeat(13)}`],
+  fly: [`fm2_${"a1B/+".repeat(30)}==`],
   telegram: [`1234567890:AA${"a1B_-".repeat(7)}`],
   jwt: [`eyJ${"hbGciOiJIUzI1NiJ9"}.eyJ${"zdWIiOiIxMjM0In0"}.${"a1B_-".repeat(8)}xyz`],
   "private-key": [
@@ -50,7 +62,18 @@ const MASKED: readonly [string, string][] = [
   ["a://u:p@h b://x:y@z", "a://[masked:url]@h b://[masked:url]@z"],
   ["amqp://u:p%40ss%2Fw@h", "amqp://[masked:url]@h"],
   ["amqp://u:p@ss@h/x", "amqp://[masked:url]@h/x"],
-  ["amqp://u:pa/ss?w#d@h", "amqp://[masked:url]@h"],
+  ["amqp://u:pa%2Fss?w#d@h", "amqp://[masked:url]@h"],
+  ["postgres://u:p@/db?host=/tmp", "postgres://[masked:url]@/db?host=/tmp"],
+  ["redis://u:p@<host>:1 x://u:p@[::1]:2", "redis://[masked:url]@<host>:1 x://[masked:url]@[::1]:2"],
+  ["https://git@github.com/o/r", "https://[masked:url]@github.com/o/r"],
+  ["ssh://git:pw@github.com", "ssh://[masked:url]@github.com"],
+  ["Authorization:\n  Bearer abcDef123", "Authorization:\n  Bearer [masked:authorization]"],
+  ["authorization:\r\n0123456789abcdef01234", "authorization:\r\n[masked:authorization]"],
+  [
+    String.raw`"Authorization:\n Basic dXNlcjpwYXNz"`,
+    String.raw`"Authorization:\n Basic [masked:authorization]"`,
+  ],
+  [`Authorization:\n Digest username="M"`, "Authorization:\n Digest [masked:authorization]"],
   ["mongodb+srv://u:it's@a,b/x", "mongodb+srv://[masked:url]@a,b/x"],
   [String.raw`{"u":"https:\/\/u:p@h\/x"}`, String.raw`{"u":"https:\/\/[masked:url]@h\/x"}`],
   ["?next=https%3A%2F%2Fu%3Ap%40h%2Fx", "?next=https%3A%2F%2F[masked:url]%40h%2Fx"],
@@ -100,6 +123,12 @@ const PLAIN: readonly string[] = [
   "https://medium.com/@name and mail me@example.org",
   "git@github.com:owner/repo.git",
   "docker://alpine@sha256:5d41402abc4b2a76b9719d911017c592",
+  "npm i git+https://github.com:org/repo.git@main",
+  "s3://bucket:key/path@v2",
+  "mongodb://h1:27017,h2:27017/db?x=a@b",
+  "ssh://git@github.com/o/r git+ssh://hg@h/r ssh://root@h ssh://ec2-user@h:22",
+  "Authorization:\n  Bearer of bad news\nauthorization:\n  enabled: true\n",
+  "sntrys_ figd_ sbp_admin ntn_x gsk_key xai-model PMAK-1 dp.pt.x a.atlasv1.b FlyV1 fm2_x",
   "['http://a', 'b@c'] ['http://a','b@c']",
   "http://[::1]:8080/a@b",
   "authorization: enabled",
@@ -213,6 +242,21 @@ describe("properties", () => {
   });
 });
 
+test("what takes many passes ends: each secret counts once, and the text around them stays", () => {
+  for (const piece of ["://a:b/", "://a:b?", "://a:b@c/", "://a:b#/", "://a:[masked:url]@"]) {
+    const given = `${piece.repeat(Math.ceil(1_048_576 / piece.length))}@`;
+    let count = 0;
+    const masked = maskText(given, () => {
+      count += 1;
+    });
+    expect(count, piece).toBeLessThanOrEqual(given.length / piece.length + 1);
+    expect(masked.length, piece).toBeGreaterThanOrEqual(given.length / 2);
+    expect(maskText(masked) === masked, piece).toBe(true);
+  }
+  const header = `${"Authorization:".repeat(70_000)}A1 [masked:x]`;
+  expect(maskText(header)).toBe("Authorization:[masked:authorization] [masked:x]");
+});
+
 /** Each of these, repeated, takes a pattern that backtracks quadratic time: minutes. */
 const BOMBS = [
   "://",
@@ -281,5 +325,6 @@ describe("values of JSON", () => {
       { field: "metadata", kind: "github", count: 1 },
     ]);
     expect(input).toMatchObject({ id: token, eventId: token, server: "h", details: undefined });
+    expect(input.secretIds).toEqual({ id: "[masked:github]", eventId: "[masked:github]" });
   });
 });
