@@ -28,7 +28,7 @@ export interface Ranked {
 export interface RankOptions {
   /** Size of the canonical pool. */
   pool: number;
-  /** In place of WEIGHTS, to measure what a signal earns. */
+  /** In place of those in WEIGHTS, to look at one signal alone. */
   weights?: Partial<Record<Signal, number>> | undefined;
 }
 

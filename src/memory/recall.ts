@@ -9,14 +9,7 @@ import { type ReadQuery, readQuery } from "./read-query.ts";
 import { lookFor, MAX_VOCABULARY, type Replacement, replacementsOf, unknownWords } from "./spelling.ts";
 import type { Stores } from "./stores.ts";
 import { type Success, successOf } from "./success.ts";
-import {
-  CANDIDATE_LIMIT,
-  POOL_SIZE,
-  ROW_BUDGET,
-  SHAPE_WEIGHT,
-  type Signal,
-  SUCCESS_REACH,
-} from "./tuning.ts";
+import { CANDIDATE_LIMIT, POOL_SIZE, ROW_BUDGET, SHAPE_WEIGHT, SUCCESS_REACH } from "./tuning.ts";
 
 /** Why a record is in the list: its key is the query, starts with it, or its text shares words with it. */
 export type Match = "key" | "prefix" | "text";
@@ -47,8 +40,6 @@ export interface RecallQuery {
   filter: RecordFilter;
   /** A later page of the same list. */
   page?: RecallPage | undefined;
-  /** To measure what a signal earns. */
-  weights?: Partial<Record<Signal, number>>;
 }
 
 /** How the answer came about. */
@@ -108,7 +99,7 @@ export async function recall(call: Call, stores: Stores, query: RecallQuery): Pr
 async function recallFrom(
   call: Call,
   stores: readonly MemoryStore[],
-  { text, limit, filter, page, weights }: RecallQuery,
+  { text, limit, filter, page }: RecallQuery,
 ): Promise<Omit<Recalled, "degraded">> {
   const { offset, pool } = page ?? { offset: 0, pool: limit <= POOL_SIZE ? POOL_SIZE : CANDIDATE_LIMIT };
   const wanted = offset + limit;
@@ -119,7 +110,6 @@ async function recallFrom(
   const found = await withReplacements(call, stores, filter, first, keys.size, wanted);
   const ranked = rank(found.query, found.plan, found.statistics, found.candidates, {
     pool,
-    weights,
   });
   const byId = new Map(within(ranked, wanted).map((result) => [result.id, result]));
   const records = await fetchRecords(call, stores, [...new Set([...keys.keys(), ...byId.keys()])]);
