@@ -2,6 +2,7 @@ import { visitTokens } from "./analyze.ts";
 import { messageOf, shapeOf } from "./noise.ts";
 import { kindOf, type LineKind, looksLogged, readLines } from "./noise-lines.ts";
 import { maskValues } from "./noise-values.ts";
+import { LINE_WEIGHTS } from "./tuning.ts";
 
 /** What a query asks for. */
 export interface ReadQuery {
@@ -23,14 +24,6 @@ export interface ReadQuery {
   skippedBytes: number;
 }
 
-/** What a word counts by the best line it stands on. */
-const LINE_WEIGHTS: Readonly<Record<LineKind, number>> = {
-  head: 1,
-  plain: 0.5,
-  own: 0.5,
-  quiet: 0.1,
-  framework: 0.1,
-};
 /** Lines that only logs and stack traces have: one in a single line, else two. */
 const MIN_LOGGED_LINES = 2;
 /** Characters of all lines whose words are read, the telling lines first: that bounds the time. */

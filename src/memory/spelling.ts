@@ -1,6 +1,7 @@
 /** Words that the index does not know, and words of the index that they may stand for: typos and fragments. */
 import type { VocabularyTerm } from "./port.ts";
 import { trigramsOf } from "./signals.ts";
+import { MIN_SIMILARITY } from "./tuning.ts";
 
 /** Shorter words share their trigrams with too much. */
 const MIN_LENGTH = 4;
@@ -8,8 +9,6 @@ const MIN_LENGTH = 4;
 const MAX_WORDS = 8;
 const MAX_REPLACEMENTS = 3;
 export const MAX_VOCABULARY = 2000;
-/** Sørensen-Dice of trigrams (ends included): `redsi` and `redi` have .44, `timout` and `timeout` .62, words of other things mostly below .35. */
-const MIN_SIMILARITY = 0.4;
 
 export interface Replacement {
   term: string;

@@ -1,14 +1,15 @@
 /**
  * Every constant of the ranking that was tuned, with the figures that justify it. All figures are nDCG@10 on the tuning split (75 queries,
  * test/data/recall-dev), asked in five ways: the title of a report, the whole report, its text alone, every other word of the title, and the title
- * where every fix has the same key. `npm run bench:recall -- --ablate` makes them again.
+ * where every fix has the same key. `npm run bench:recall -- --ablate` leaves out one constant after the other; the grids were run beside it.
  */
+import type { LineKind } from "./noise-lines.ts";
 
 /** A word of the issue counts as three of the text: .611 against .556 on bug titles, never worse elsewhere. */
 export const TITLE_WEIGHT = 3;
 
 /**
- * Terms sent to a store, rarest first. Whole reports as queries: 8 terms .629, 12 .648, 16 .674, 24 .676; titles have fewer words than that.
+ * Terms sent to a store, strongest first. Whole reports as queries: 8 terms .629, 12 .648, 16 .674, 24 .676; titles have fewer words than that.
  */
 export const MAX_SENT_TERMS = 16;
 
@@ -79,3 +80,18 @@ export const CONFIDENCE = { covered: 0.35, returned: 0.35, lead: 0.3, leadScale:
 
 /** `npm run bench:recall -- --calibrate` prints the table. At this value 34 of the 150 were answered, 25 of them right. */
 export const BEST_THRESHOLD = 0.6;
+
+/**
+ * What a word of a log counts by the best line it stands on. Choices, not measurements: with shapes, the right fix of a stack trace is first as often with
+ * all of them at 1.
+ */
+export const LINE_WEIGHTS: Readonly<Record<LineKind, number>> = {
+  head: 1,
+  plain: 0.5,
+  own: 0.5,
+  quiet: 0.1,
+  framework: 0.1,
+};
+
+/** Sørensen-Dice of trigrams (ends included): `redsi` and `redi` have .44, `timout` and `timeout` .62, words of other things mostly below .35. */
+export const MIN_SIMILARITY = 0.4;

@@ -1,4 +1,5 @@
 import type { Call } from "../../call.ts";
+import { compareBytes } from "../../memory/cursor.ts";
 import {
   type Agent,
   DEFAULT_AGENT_STATUS,
@@ -11,7 +12,6 @@ import type { Neo4jConnection } from "./connect.ts";
 import {
   after,
   type Condition,
-  compareBytes,
   conditionOf,
   EVENT,
   EVENT_SUMS,

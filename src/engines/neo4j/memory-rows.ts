@@ -88,8 +88,3 @@ export function toEventView({ record, event }: EventRow): EventView {
   const { ts, metadata, ...rest } = event;
   return { ...rest, metadata: JSON.parse(metadata), at: ts, recordId: record.id, record };
 }
-
-/** Byte order of UTF-8, which is the order of code points; Neo4j and JavaScript compare UTF-16 units. */
-export function compareBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
-}

@@ -1,9 +1,10 @@
 /** What the views of the memory ask: groups of records and sums over events. */
 import type { Call } from "../../call.ts";
+import { compareBytes } from "../../memory/cursor.ts";
 import { issueOf } from "../../memory/model.ts";
 import type { SimilarIssue, SimilarQuery, SuccessCounts, Window } from "../../memory/port.ts";
 import type { Neo4jConnection } from "./connect.ts";
-import { compareBytes, conditionOf, EVENT_SUMS } from "./memory-rows.ts";
+import { conditionOf, EVENT_SUMS } from "./memory-rows.ts";
 
 /** The newest event of a group is of the group's `lastSeen`; its record's content is the solution. */
 export async function readSimilar(
